@@ -1,0 +1,16 @@
+import type { MikroORM } from '@mikro-orm/sqlite';
+import { Migrator } from '@mikro-orm/migrations';
+import { Initial } from './0001-initial.ts';
+
+const migrations = [{ name: '0001-initial', class: Initial }];
+
+/** Applies what is missing, each migration in a transaction. The caller keeps other processes out. */
+export async function runMigrations(orm: MikroORM): Promise<void> {
+  orm.config.set('migrations', {
+    ...orm.config.get('migrations'),
+    migrationsList: migrations,
+    snapshot: false,
+    silent: true,
+  });
+  await new Migrator(orm.em).up();
+}

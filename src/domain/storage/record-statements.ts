@@ -1,0 +1,171 @@
+import type { CheckName, CheckResult, Status } from '../check.ts';
+import type { Prepare } from './statements.ts';
+
+export interface ResultRow {
+  client_id: string;
+  device_id: string;
+  device: string;
+  check_name: CheckName;
+  instance: string;
+  status: Status;
+  message: string;
+  value: number | null;
+  unit: string | null;
+  warning: number | null;
+  critical: number | null;
+  at: string;
+}
+
+export interface DeliveryRow {
+  id: string;
+  state: string;
+  message_id: string;
+  tries: number;
+  response: string | null;
+  sent_at: string | null;
+  job_id: string;
+}
+
+/** What jobs leave behind: check results, reports, deliveries, audit entries. */
+export function recordStatements(sql: Prepare) {
+  return {
+    // What jobs record
+
+    putCheckResult(jobId: string, attempt: number, r: CheckResult): void {
+      sql(
+        `insert into check_results (job_id, client_id, device_id, check_name, instance, status, message, value, unit,
+           warning, critical, at, attempt)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         on conflict (job_id, device_id, check_name, instance) do update set status = excluded.status,
+           message = excluded.message, value = excluded.value, at = excluded.at, attempt = excluded.attempt
+         where excluded.attempt >= check_results.attempt`,
+      ).run(
+        jobId,
+        r.clientId,
+        r.deviceId,
+        r.check,
+        r.instance ?? '',
+        r.status,
+        r.message,
+        r.value,
+        r.unit,
+        r.thresholds?.warning ?? null,
+        r.thresholds?.critical ?? null,
+        r.at,
+        attempt,
+      );
+    },
+
+    deviceExists(id: string): boolean {
+      return sql('select 1 from devices where id = ?').get(id) !== undefined;
+    },
+
+    setDeviceSeen(id: string, at: string): void {
+      sql('update devices set last_seen = @at where id = @id and (last_seen is null or last_seen < @at)').run(
+        { id, at },
+      );
+    },
+
+    setDeviceFacts(id: string, facts: Record<string, unknown>): void {
+      const metadata = sql('select metadata from devices where id = ?').pluck().get(id);
+      if (typeof metadata !== 'string') return;
+      const merged = { ...(JSON.parse(metadata) as Record<string, unknown>), facts };
+      sql('update devices set metadata = ? where id = ?').run(JSON.stringify(merged), id);
+    },
+
+    setClientStatus(id: string, status: string, now: string): void {
+      sql('update clients set status = ?, updated_at = ? where id = ?').run(status, now, id);
+    },
+
+    addReport(report: {
+      id: string;
+      clientId: string;
+      jobId: string;
+      template: string;
+      format: string;
+      path: string;
+      bytes: number;
+      periodFrom: string;
+      periodTo: string;
+      generatedAt: string;
+    }): void {
+      sql(
+        `insert into reports (id, client_id, job_id, template, format, path, bytes, period_from, period_to, generated_at)
+         values (@id, @clientId, @jobId, @template, @format, @path, @bytes, @periodFrom, @periodTo, @generatedAt)`,
+      ).run(report);
+    },
+
+    /** The delivery of a report to a recipient, made if it isn't there. */
+    delivery(input: {
+      id: string;
+      reportId: string;
+      recipient: string;
+      messageId: string;
+      jobId: string;
+      now: string;
+    }): DeliveryRow {
+      sql(
+        `insert into deliveries (id, report_id, recipient, state, message_id, job_id, tries, created_at)
+         values (@id, @reportId, @recipient, 'pending', @messageId, @jobId, 0, @now)
+         on conflict (report_id, recipient) do nothing`,
+      ).run(input);
+      return sql(
+        `select id, state, message_id, tries, response, sent_at, job_id from deliveries
+         where report_id = ? and recipient = ?`,
+      ).get(input.reportId, input.recipient) as DeliveryRow;
+    },
+
+    setDelivery(
+      id: string,
+      state: string,
+      change: { response?: string; sentAt?: string; jobId?: string; tried?: boolean },
+    ): void {
+      sql(
+        `update deliveries set state = @state, response = coalesce(@response, response),
+           sent_at = coalesce(@sentAt, sent_at), job_id = coalesce(@jobId, job_id), tries = tries + @tried
+         where id = @id`,
+      ).run({
+        id,
+        state,
+        response: change.response ?? null,
+        sentAt: change.sentAt ?? null,
+        jobId: change.jobId ?? null,
+        tried: change.tried ? 1 : 0,
+      });
+    },
+
+    addAudit(entry: { at: string; actor: string; action: string; subject: string; details: unknown }): void {
+      sql(
+        'insert into audit_entries (at, actor, action, subject, details) values (@at, @actor, @action, @subject, @details)',
+      ).run({ ...entry, details: JSON.stringify(entry.details) });
+    },
+
+    // Health history
+
+    /** The newest result of each check on each device. */
+    latestResults(clientId: string | null): ResultRow[] {
+      return sql(
+        `select r.client_id, r.device_id, d.name as device, r.check_name, r.instance, r.status, r.message, r.value,
+           r.unit, r.warning, r.critical, r.at
+         from check_results r
+         join devices d on d.id = r.device_id
+         join (select device_id, check_name, max(at) as at from check_results
+               where @clientId is null or client_id = @clientId
+               group by device_id, check_name) newest
+           on newest.device_id = r.device_id and newest.check_name = r.check_name and newest.at = r.at
+         order by r.client_id, d.name, r.check_name, r.instance`,
+      ).all({ clientId }) as ResultRow[];
+    },
+
+    /** All results of a client in a half-open period, oldest first. */
+    resultsBetween(clientId: string, from: string, to: string): ResultRow[] {
+      return sql(
+        `select r.client_id, r.device_id, d.name as device, r.check_name, r.instance, r.status, r.message, r.value,
+           r.unit, r.warning, r.critical, r.at
+         from check_results r join devices d on d.id = r.device_id
+         where r.client_id = @clientId and r.at >= @from and r.at < @to
+         order by r.at, d.name, r.check_name, r.instance`,
+      ).all({ clientId, from, to }) as ResultRow[];
+    },
+  };
+}

@@ -1,0 +1,187 @@
+import { spawn } from 'node:child_process';
+import { accessSync, constants, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { DomainError } from '../../domain/errors.ts';
+import { withFileLock } from '../../domain/storage/lock.ts';
+
+/** The longest path that fits into sockaddr_un on every platform (macOS: 104 bytes with the closing NUL). */
+const longestSocketPath = 103;
+
+/**
+ * Starts Redis and ends it once nobody has been connected for a while. A shell of its own does this, so that
+ * Redis outlives the process that needed it first, takes no Ctrl-C meant for that process, and is left behind by
+ * none, not even one that is killed.
+ */
+const keeper = `
+"$1" "$2/redis.conf" &
+redis=$!
+idle=0
+while kill -0 $redis 2>/dev/null; do
+  sleep 1
+  if clients=$("\${1%-server}-cli" -s "$2/redis.sock" client list 2>/dev/null); then
+    if [ "$(echo "$clients" | grep -c ' cmd=')" -gt 1 ]; then idle=0; else idle=$((idle + 1)); fi
+  fi
+  if [ "$idle" -ge "$3" ]; then
+    kill -TERM $redis 2>/dev/null
+    wait $redis
+  fi
+done
+`;
+
+export interface EmbeddedRedisOptions {
+  /** The folder that holds its socket, data and log. */
+  folder: string;
+  /** Folders to look for redis-server in, as in PATH. */
+  searchPath: string;
+  /** Seconds without any connection after which it ends. */
+  idleSeconds?: number;
+}
+
+export function socketPath(folder: string): string {
+  return join(folder, 'redis.sock');
+}
+
+/** The redis-server (or valkey-server) to run. Throws REDIS_MISSING. */
+export function findRedisBinary(searchPath: string): string {
+  for (const name of ['redis-server', 'valkey-server']) {
+    for (const folder of searchPath.split(delimiter)) {
+      const candidate = join(folder, name);
+      try {
+        accessSync(candidate, constants.X_OK);
+        return candidate;
+      } catch {
+        // Not in this folder.
+      }
+    }
+  }
+  throw new DomainError('REDIS_MISSING', 'redis-server is not installed.', {
+    hint: 'Install it (Debian: apt-get install redis-server), or name a Redis of your own in redis.url.',
+  });
+}
+
+type Answer = 'ready' | 'loading' | 'absent' | 'foreign';
+
+async function ask(socket: string): Promise<Answer> {
+  const connection = new Redis({
+    path: socket,
+    lazyConnect: true,
+    retryStrategy: () => null,
+    connectTimeout: 1000,
+    commandTimeout: 1000,
+    enableReadyCheck: false,
+  });
+  connection.on('error', () => {});
+  try {
+    await connection.connect();
+  } catch {
+    return 'absent';
+  }
+  try {
+    await connection.ping();
+    return 'ready';
+  } catch (error) {
+    return error instanceof Error && error.message.startsWith('LOADING') ? 'loading' : 'foreign';
+  } finally {
+    connection.disconnect();
+  }
+}
+
+function runningPid(folder: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(join(folder, 'redis.pid'), 'utf8'));
+    process.kill(pid, 0);
+    // The number may have gone to another process since; where /proc can't tell, a living one is believed.
+    const named = existsSync('/proc/self') ? readFileSync(`/proc/${pid}/comm`, 'utf8') : 'redis';
+    return /redis|valkey/.test(named) ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function configuration(folder: string): string {
+  const settings: [string, string][] = [
+    ['port', '0'],
+    ['unixsocket', socketPath(folder)],
+    ['unixsocketperm', '700'],
+    ['dir', folder],
+    ['pidfile', join(folder, 'redis.pid')],
+    ['logfile', join(folder, 'redis.log')],
+    ['daemonize', 'no'],
+    ['save', ''],
+    ['appendonly', 'yes'],
+    ['appendfsync', 'always'],
+    ['maxmemory-policy', 'noeviction'],
+  ];
+  return settings.map(([key, value]) => `${key} ${JSON.stringify(value)}\n`).join('');
+}
+
+/**
+ * Makes sure that the private Redis of this home runs, and returns its socket. Any number of processes may call
+ * this at once; one of them starts it.
+ *
+ * Throws HOME_PATH_TOO_LONG, REDIS_MISSING, REDIS_SOCKET_IN_USE or REDIS_UNAVAILABLE.
+ */
+export async function ensureEmbeddedRedis(options: EmbeddedRedisOptions): Promise<string> {
+  const { folder } = options;
+  const socket = socketPath(folder);
+  if (Buffer.byteLength(socket) > longestSocketPath) {
+    throw new DomainError('HOME_PATH_TOO_LONG', `The path ${socket} is too long for a unix socket.`, {
+      details: { path: socket, bytes: Buffer.byteLength(socket), longest: longestSocketPath },
+      hint: 'Choose a shorter home with MSP_HOME, or name a Redis of your own in redis.url.',
+    });
+  }
+  if ((await ask(socket)) === 'ready') return socket;
+  const binary = findRedisBinary(options.searchPath);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await withFileLock(join(folder, 'start.lock'), async () => {
+    const answer = await ask(socket);
+    if (answer === 'ready') return;
+    if (answer === 'foreign' && !runningPid(folder)) {
+      throw new DomainError('REDIS_SOCKET_IN_USE', `Something other than Redis listens on ${socket}.`, {
+        hint: 'End that program, or choose another home with MSP_HOME.',
+      });
+    }
+    // A server that loads a long journal, or hangs, must not get a second one on the same files.
+    if (!runningPid(folder)) startKeeper(binary, options);
+    await untilReady(folder, socket);
+  });
+  return socket;
+}
+
+function startKeeper(binary: string, options: EmbeddedRedisOptions): void {
+  const { folder } = options;
+  writeFileSync(join(folder, 'redis.conf'), configuration(folder), { mode: 0o600 });
+  const output = openSync(join(folder, 'keeper.log'), 'w', 0o600);
+  spawn('/bin/sh', ['-c', keeper, 'redis-keeper', binary, folder, String(options.idleSeconds ?? 10)], {
+    detached: true,
+    cwd: folder,
+    stdio: ['ignore', output, output],
+    env: { PATH: options.searchPath },
+  }).unref();
+}
+
+async function untilReady(folder: string, socket: string): Promise<void> {
+  const deadline = performance.now() + 15_000;
+  while (performance.now() < deadline) {
+    const answer = await ask(socket);
+    if (answer === 'ready') return;
+    await delay(20);
+  }
+  const log = join(folder, 'redis.log');
+  throw new DomainError('REDIS_UNAVAILABLE', 'The private Redis did not start within 15 s.', {
+    details: { log },
+    hint: `Its own words are in ${log}.`,
+  });
+}
+
+/** Ends the private Redis of this home at once, if it runs. What it holds is on disk. */
+export async function stopEmbeddedRedis(folder: string): Promise<void> {
+  const pid = runningPid(folder);
+  if (pid === undefined) return;
+  process.kill(pid, 'SIGTERM');
+  const deadline = performance.now() + 5000;
+  while (runningPid(folder) !== undefined && performance.now() < deadline) await delay(20);
+}

@@ -1,0 +1,305 @@
+import { v7 as newId } from 'uuid';
+import type { z } from 'zod';
+import { type Clock, nowIso } from '../../domain/clock.ts';
+import { DomainError, type ErrorShape, parseWith } from '../../domain/errors.ts';
+import {
+  isFinal,
+  type Job,
+  type JobLog,
+  jobNotFound,
+  type JobStep,
+  type Progress,
+} from '../../domain/job.ts';
+import type { Log } from '../../domain/log.ts';
+import type { JobRow } from '../../domain/storage/job-statements.ts';
+import type { Statements } from '../../domain/storage/statements.ts';
+import type { Storage } from '../../domain/storage/storage.ts';
+import type { JobDefinition, Registry } from './define.ts';
+import { openQueues, promptly, type Queues } from './queues.ts';
+import { openRedisLink, type RedisLink, type RedisSettings } from './redis-link.ts';
+import { createRelay, type Relay, relayLeaseMs } from './relay.ts';
+import { openSignals, type Signals } from './signals.ts';
+
+export interface SubmitOptions {
+  requestedBy: string;
+  /** A second submit with the same key answers with the first job. */
+  idempotencyKey?: string;
+}
+
+export interface WaitOptions {
+  /** In ms; without it there is no limit. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+}
+
+/** Puts jobs in, follows them and ends them. Reads and cancels work while Redis is away. */
+export interface Engine {
+  readonly storage: Storage;
+  readonly link: RedisLink;
+  readonly queues: Queues;
+  readonly signals: Signals;
+  readonly relay: Relay;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly registry: Registry;
+  /**
+   * Accepts a job: once this resolves the job is on disk and will run. Throws PAYLOAD_INVALID, or REDIS_UNAVAILABLE
+   * within about a second, and then nothing was accepted.
+   */
+  submit<P extends z.ZodType, R extends z.ZodType>(
+    job: JobDefinition<P, R>,
+    payload: z.input<P>,
+    options: SubmitOptions,
+  ): Promise<Job>;
+  /** Adds a job to a transaction of the caller's; hand it over with `relay.kick()` after the commit. */
+  insert<P extends z.ZodType, R extends z.ZodType>(
+    tx: Statements,
+    job: JobDefinition<P, R>,
+    payload: z.input<P>,
+    options: SubmitOptions,
+  ): { id: string; created: boolean };
+  /** Comes back with the job once it has ended, however it ended. Throws JOB_NOT_FOUND, WAIT_TIMEOUT, INTERRUPTED. */
+  wait(id: string, options?: WaitOptions): Promise<Job>;
+  get(id: string): Job;
+  list(filter?: { state?: string; type?: string; clientId?: string; limit?: number }): Job[];
+  steps(id: string): JobStep[];
+  logs(id: string, after?: number): (JobLog & { id: number })[];
+  /** Asks a job to stop and answers with its row, which may still say `running` for a moment. */
+  cancel(id: string, requestedBy: string): Promise<Job>;
+  /** Runs an ended job again. Throws JOB_STATE for one that has not ended or has succeeded. */
+  retry(id: string, requestedBy: string): Promise<Job>;
+  close(): Promise<void>;
+}
+
+/** The result of a job that succeeded; throws the job's own error, JOB_CANCELLED or JOB_FAILED otherwise. */
+export function resultOf<R extends z.ZodType>(definition: JobDefinition<z.ZodType, R>, job: Job): z.infer<R> {
+  if (job.state === 'succeeded')
+    return parseWith(definition.result, job.result, `result of ${job.type}`, 'INTERNAL');
+  const hint = `See what happened with: msp-toolkit job show ${job.id}`;
+  if (job.state === 'cancelled') {
+    throw new DomainError('JOB_CANCELLED', `The job ${job.id} was cancelled.`, {
+      details: { jobId: job.id },
+      hint,
+    });
+  }
+  if (!job.error) throw new DomainError('JOB_FAILED', `The job ${job.id} is ${job.state}.`, { hint });
+  const error = job.error as ErrorShape;
+  throw new DomainError(error.code, error.message, {
+    details: { ...error.details, jobId: job.id },
+    hint: error.hint ?? hint,
+  });
+}
+
+export function toJob(row: JobRow): Job {
+  return {
+    id: row.id,
+    type: row.type,
+    state: row.state,
+    clientId: row.client_id,
+    requestedBy: row.requested_by,
+    attempts: row.attempt - row.parked,
+    progress: row.progress === null ? null : JSON.parse(row.progress),
+    payload: JSON.parse(row.payload),
+    result: row.result === null ? null : JSON.parse(row.result),
+    error: row.error === null ? null : JSON.parse(row.error),
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+  };
+}
+
+function clientIdOf(payload: unknown): string | null {
+  return typeof payload === 'object' &&
+    payload !== null &&
+    'clientId' in payload &&
+    typeof payload.clientId === 'string'
+    ? payload.clientId
+    : null;
+}
+
+export function openEngine(parts: {
+  storage: Storage;
+  redis: RedisSettings;
+  registry: Registry;
+  clock: Clock;
+  log: Log;
+}): Engine {
+  const { storage, clock, log, registry } = parts;
+  const link = openRedisLink(parts.redis, log);
+  const queues = openQueues(link, log);
+  const signals = openSignals(link, log);
+  const owner = newId();
+  const relay = createRelay({ owner, storage, queues, link, clock, log, registry });
+
+  function row(id: string): JobRow {
+    const found = storage.read.job(id);
+    if (!found) throw jobNotFound(id);
+    return found;
+  }
+
+  function insert(
+    tx: Statements,
+    job: JobDefinition,
+    payload: unknown,
+    options: SubmitOptions,
+    leased = false,
+  ): { id: string; created: boolean } {
+    const parsed = parseWith(job.payload, payload, `payload of ${job.type}`, 'PAYLOAD_INVALID');
+    const now = clock.now();
+    const inserted = tx.insertJob({
+      id: newId(),
+      type: job.type,
+      clientId: clientIdOf(parsed),
+      requestedBy: options.requestedBy,
+      idempotencyKey: options.idempotencyKey ?? null,
+      payload: parsed,
+      createdAt: now.toISOString(),
+      relayOwner: leased ? owner : null,
+      relayUntil: leased ? new Date(now.getTime() + relayLeaseMs).toISOString() : null,
+    });
+    if (inserted.created) {
+      tx.addAudit({
+        at: now.toISOString(),
+        actor: options.requestedBy,
+        action: `job.submit`,
+        subject: `job:${inserted.id}`,
+        details: { type: job.type, payload: parsed },
+      });
+    }
+    return inserted;
+  }
+
+  return {
+    storage,
+    link,
+    queues,
+    signals,
+    relay,
+    clock,
+    log,
+    registry,
+    insert,
+    async submit(job, payload, options) {
+      parseWith(job.payload, payload, `payload of ${job.type}`, 'PAYLOAD_INVALID');
+      await link.ready();
+      const { id, created } = await storage.write((tx) => insert(tx, job, payload, options, true));
+      if (created) {
+        await relay
+          .handOver({ id, type: job.type })
+          .catch((error: unknown) =>
+            log.warn({ err: error, job: id }, 'Accepted, but Redis is away; handed over later'),
+          );
+      }
+      return toJob(row(id));
+    },
+
+    async wait(id, options = {}) {
+      row(id);
+      const deadline =
+        options.timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + options.timeoutMs;
+      let wake = () => {};
+      const off = signals.on(id, (signal) => {
+        if (signal.kind === 'progress') options.onProgress?.(signal.progress);
+        else wake();
+      });
+      try {
+        for (;;) {
+          const job = row(id);
+          if (isFinal(job.state)) return toJob(job);
+          options.signal?.throwIfAborted();
+          const left = deadline - performance.now();
+          if (left <= 0) {
+            throw new DomainError('WAIT_TIMEOUT', `The job ${id} has not ended yet; it goes on.`, {
+              details: { jobId: id, state: job.state },
+              hint: `Wait on with: msp-toolkit job wait ${id}`,
+            });
+          }
+          await new Promise<void>((resolve) => {
+            // Asking again is what makes this sure; the signal only makes it fast.
+            const timer = setTimeout(resolve, Math.min(left, 200));
+            wake = () => {
+              clearTimeout(timer);
+              resolve();
+            };
+            options.signal?.addEventListener('abort', wake, { once: true });
+          });
+        }
+      } finally {
+        off();
+      }
+    },
+
+    get: (id) => toJob(row(id)),
+    list: (filter = {}) => storage.read.jobs({ limit: 50, ...filter }).map(toJob),
+
+    steps(id) {
+      row(id);
+      return storage.read.steps(id).map((step) => ({
+        name: step.name,
+        status: step.status,
+        evidence: JSON.parse(step.evidence),
+        startedAt: step.started_at,
+        finishedAt: step.finished_at,
+      }));
+    },
+
+    logs(id, after) {
+      row(id);
+      return storage.read.logs(id, after);
+    },
+
+    async cancel(id, requestedBy) {
+      const before = row(id);
+      const now = nowIso(clock);
+      const error = new DomainError('JOB_CANCELLED', `Cancelled by ${requestedBy}.`).toJSON();
+      await storage.write((tx) => {
+        if (!tx.requestCancel(id, now)) return;
+        tx.addAudit({ at: now, actor: requestedBy, action: 'job.cancel', subject: `job:${id}`, details: {} });
+        tx.cancelIdle(id, error, now, false);
+      });
+      signals.publish({ kind: 'cancel', id });
+      const policy = registry.job(before.type);
+      if (policy && !isFinal(before.state)) {
+        // A waiting or fanned-out job is held by nobody: taking it from the queue is enough. An active one is
+        // locked, so this fails and its worker obeys the signal or the flag.
+        const removed = await promptly(
+          queues.get(policy.queue).remove(id, { removeChildren: true }),
+          link,
+        ).catch(() => 0);
+        if (removed === 1) await storage.write((tx) => tx.cancelIdle(id, error, now, true));
+      }
+      signals.publish({ kind: 'ended', id });
+      return toJob(row(id));
+    },
+
+    async retry(id, requestedBy) {
+      const before = row(id);
+      const now = nowIso(clock);
+      const reset = await storage.write((tx) => {
+        if (!tx.retryJob(id)) return false;
+        tx.addAudit({ at: now, actor: requestedBy, action: 'job.retry', subject: `job:${id}`, details: {} });
+        return true;
+      });
+      if (!reset) {
+        throw new DomainError(
+          'JOB_STATE',
+          `The job ${id} is ${before.state}; only a failed, cancelled or dead one can be retried.`,
+          {
+            details: { jobId: id, state: before.state },
+            hint: `See it with: msp-toolkit job show ${id}`,
+          },
+        );
+      }
+      relay.kick();
+      return toJob(row(id));
+    },
+
+    async close() {
+      await relay.close();
+      await queues.close();
+      signals.close();
+      await link.close();
+    },
+  };
+}

@@ -1,0 +1,165 @@
+import { join } from 'node:path';
+import type { RedisOptions } from 'bullmq';
+import { Redis } from 'ioredis';
+import { DomainError } from '../../domain/errors.ts';
+import type { Log } from '../../domain/log.ts';
+import { ensureEmbeddedRedis, socketPath, stopEmbeddedRedis } from './embedded-redis.ts';
+
+export interface RedisSettings {
+  /** redis:// or rediss://; absent for the embedded one. */
+  url?: string | undefined;
+  /** Run although the server may evict or forget; for tests and experiments. */
+  allowUnsafe?: boolean | undefined;
+  /** Home folder; the embedded Redis lives in `redis` below it. */
+  home: string;
+  /** Where redis-server is looked for. */
+  searchPath: string;
+  /** Keeps two installations apart in one Redis. */
+  prefix: string;
+}
+
+/** The way to Redis: connections for each use, and the care for the embedded server. */
+export interface RedisLink {
+  readonly prefix: string;
+  readonly embedded: boolean;
+  /** Where it is, without any password. */
+  readonly address: string;
+  /** Connection options for BullMQ: workers wait for ever, producers fail fast. */
+  options(use: 'worker' | 'producer'): RedisOptions;
+  /** A connection of the caller's own to issue commands on; fails fast. */
+  connect(): Redis;
+  /** Throws REDIS_UNAVAILABLE, REDIS_UNSAFE or what the embedded server fails with, within about a second. */
+  ready(): Promise<void>;
+  close(): Promise<void>;
+  /** Ends the embedded server; for the owner of a scratch home. */
+  stopServer(): Promise<void>;
+}
+
+/** Which settings of a server could lose jobs, in words. */
+export async function unsafeSettings(connection: Redis): Promise<string[]> {
+  const problems: string[] = [];
+  const info = await connection.info();
+  const value = (key: string) => new RegExp(`^${key}:(.*)$`, 'm').exec(info)?.[1]?.trim();
+  const policy = value('maxmemory_policy');
+  if (policy !== 'noeviction')
+    problems.push(`maxmemory-policy is ${policy}: jobs would be evicted when memory is short`);
+  if (value('aof_enabled') !== '1') problems.push('appendonly is off: jobs would be lost in a crash');
+  return problems;
+}
+
+function withoutPassword(url: string): string {
+  const parsed = new URL(url);
+  if (parsed.password) parsed.password = '***';
+  return parsed.toString();
+}
+
+/** Makes the link; connects only when asked to. */
+export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
+  const folder = join(settings.home, 'redis');
+  const address = settings.url ? withoutPassword(settings.url) : socketPath(folder);
+  const target: RedisOptions = settings.url ? urlOptions(settings.url) : { path: socketPath(folder) };
+  const open = new Set<Redis>();
+  let closed = false;
+  let reviving: Promise<unknown> | undefined;
+  let watch: Redis | undefined;
+
+  /** Starts the embedded server again when it has gone while we still need it. */
+  function revive(): void {
+    if (closed || settings.url || reviving) return;
+    reviving = ensureEmbeddedRedis({ folder, searchPath: settings.searchPath })
+      .then(() => log.debug({ address }, 'The private Redis is there'))
+      .catch((error: unknown) => log.error({ err: error }, 'The private Redis could not be started again'))
+      .finally(() => {
+        reviving = undefined;
+      });
+  }
+
+  function track(connection: Redis): Redis {
+    open.add(connection);
+    connection.on('error', (error) => log.debug({ err: error }, 'Redis connection error'));
+    connection.on('close', revive);
+    connection.once('end', () => open.delete(connection));
+    return connection;
+  }
+
+  function options(use: 'worker' | 'producer'): RedisOptions {
+    return {
+      ...target,
+      retryStrategy: (times) => (closed ? null : Math.min(50 * times, 1000)),
+      ...(use === 'worker'
+        ? { maxRetriesPerRequest: null }
+        : { maxRetriesPerRequest: 1, enableOfflineQueue: false, connectTimeout: 1000 }),
+    };
+  }
+
+  async function answer(connection: Redis): Promise<void> {
+    if (connection.status !== 'ready') {
+      await new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(() => reject(new Error('no answer within 1 s')), 1000);
+        connection.once('ready', () => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+    await Promise.race([
+      connection.ping(),
+      new Promise((_, reject) => setTimeout(() => reject(new Error('no answer within 1 s')), 1000).unref()),
+    ]);
+  }
+
+  return {
+    prefix: settings.prefix,
+    embedded: !settings.url,
+    address,
+    options,
+    connect: () => track(new Redis(options('producer'))),
+    async ready() {
+      if (!settings.url) await ensureEmbeddedRedis({ folder, searchPath: settings.searchPath });
+      const first = watch === undefined;
+      watch ??= track(new Redis(options('producer')));
+      try {
+        await answer(watch);
+      } catch (error) {
+        throw new DomainError('REDIS_UNAVAILABLE', `Redis at ${address} does not answer.`, {
+          details: { address, reason: error instanceof Error ? error.message : String(error) },
+          hint: settings.url ? 'Check redis.url and that the server runs.' : 'Run: msp-toolkit doctor',
+          cause: error,
+        });
+      }
+      if (first && settings.url) {
+        const problems = await unsafeSettings(watch);
+        if (problems.length > 0 && !settings.allowUnsafe) {
+          throw new DomainError(
+            'REDIS_UNSAFE',
+            `Redis at ${address} could lose jobs: ${problems.join('; ')}.`,
+            {
+              details: { address, problems },
+              hint: 'Set maxmemory-policy noeviction and appendonly yes there, or redis.allowUnsafe to go on all the same.',
+            },
+          );
+        }
+      }
+    },
+    async close() {
+      closed = true;
+      await reviving;
+      for (const connection of open) connection.disconnect();
+    },
+    async stopServer() {
+      if (!settings.url) await stopEmbeddedRedis(folder);
+    },
+  };
+}
+
+function urlOptions(url: string): RedisOptions {
+  const parsed = new URL(url);
+  return {
+    host: parsed.hostname,
+    port: Number(parsed.port || 6379),
+    ...(parsed.username ? { username: decodeURIComponent(parsed.username) } : {}),
+    ...(parsed.password ? { password: decodeURIComponent(parsed.password) } : {}),
+    ...(parsed.pathname.length > 1 ? { db: Number(parsed.pathname.slice(1)) } : {}),
+    ...(parsed.protocol === 'rediss:' ? { tls: {} } : {}),
+  };
+}

@@ -1,0 +1,66 @@
+import { EventEmitter } from 'node:events';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { progressSchema } from '../../domain/job.ts';
+import type { Log } from '../../domain/log.ts';
+import type { RedisLink } from './redis-link.ts';
+
+const signalSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('progress'), id: z.string(), progress: progressSchema }),
+  z.object({ kind: z.literal('ended'), id: z.string() }),
+  z.object({ kind: z.literal('cancel'), id: z.string() }),
+]);
+export type Signal = z.infer<typeof signalSchema>;
+
+/**
+ * News between processes: faster than asking the database, but never relied on. Whoever waits for a signal asks
+ * the database as well.
+ */
+export interface Signals {
+  publish(signal: Signal): void;
+  /** Calls `listener` with each signal about job `id` (or every job for '*') until the returned function is called. */
+  on(id: string, listener: (signal: Signal) => void): () => void;
+  close(): void;
+}
+
+/** Connects at the first use; a Redis that is away costs nothing but the news. */
+export function openSignals(link: RedisLink, log: Log): Signals {
+  const channel = `${link.prefix}:signals`;
+  const local = new EventEmitter().setMaxListeners(0);
+  let publisher: Redis | undefined;
+  let subscriber: Redis | undefined;
+
+  function subscribe(): void {
+    if (subscriber) return;
+    subscriber = link.connect();
+    subscriber.on('ready', () => {
+      subscriber
+        ?.subscribe(channel)
+        .catch((error: unknown) => log.debug({ err: error }, 'Could not subscribe'));
+    });
+    subscriber.on('message', (_channel, text) => {
+      const parsed = signalSchema.safeParse(JSON.parse(text));
+      if (!parsed.success) return;
+      local.emit(parsed.data.id, parsed.data);
+      local.emit('*', parsed.data);
+    });
+  }
+
+  return {
+    publish(signal) {
+      publisher ??= link.connect();
+      const send = () => publisher?.publish(channel, JSON.stringify(signal)).catch(() => {});
+      if (publisher.status === 'ready') void send();
+      else publisher.once('ready', () => void send());
+    },
+    on(id, listener) {
+      subscribe();
+      local.on(id, listener);
+      return () => local.off(id, listener);
+    },
+    close() {
+      publisher?.disconnect();
+      subscriber?.disconnect();
+    },
+  };
+}

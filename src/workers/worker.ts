@@ -1,0 +1,149 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Queue, UnrecoverableError, Worker } from 'bullmq';
+import type { Clock } from '../domain/clock.ts';
+import { DomainError } from '../domain/errors.ts';
+import type { Log } from '../domain/log.ts';
+import type { Ports } from '../domain/ports.ts';
+import type { Settings } from '../domain/settings.ts';
+import type { ChildDefinition, QueueName, Registry } from '../jobs/engine/define.ts';
+import type { Engine } from '../jobs/engine/engine.ts';
+import type { RedisLink } from '../jobs/engine/redis-link.ts';
+import type { RelayClocks } from '../jobs/engine/relay.ts';
+import { type RunningAttempt, runChild, runJob } from './runtime.ts';
+
+/** How quickly a crashed worker's jobs are taken over, in ms; tests shorten these. */
+export interface RescueClocks {
+  lockMs: number;
+  stalledMs: number;
+  relay?: RelayClocks;
+}
+
+export const defaultRescueClocks: RescueClocks = { lockMs: 10_000, stalledMs: 5000 };
+
+/** Places a queue has in one process. Chromium is heavy, mail servers dislike crowds, probes mostly wait. */
+export const defaultConcurrency: Record<QueueName, number> = { general: 10, probe: 8, render: 2, mail: 4 };
+
+export interface WorkerParts {
+  link: RedisLink;
+  registry: Registry;
+  clock: Clock;
+  log: Log;
+  /** Absent on a machine that only probes and has no database. */
+  engine?: Engine | undefined;
+  ports: Ports;
+  settings: Settings;
+  queues: readonly QueueName[];
+  concurrency?: Partial<Record<QueueName, number>> | undefined;
+  clocks?: RescueClocks | undefined;
+  name: string;
+}
+
+export interface RunningWorkers {
+  readonly queues: readonly QueueName[];
+  /** Jobs that are being run here now. */
+  active(): number;
+  /**
+   * Takes no more jobs and waits for those that run. Those that have not ended by the deadline go back to the
+   * queue.
+   */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Starts workers for `queues`. Throws what `link.ready()` throws. */
+export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> {
+  const { link, log, engine, clock, ports, settings } = parts;
+  const clocks = parts.clocks ?? defaultRescueClocks;
+  await link.ready();
+  const running = new Map<string, RunningAttempt>();
+  const childQueues = new Map<QueueName, Queue>();
+
+  function childQueue(definition: ChildDefinition): Queue {
+    if (engine) return engine.queues.get(definition.queue);
+    let queue = childQueues.get(definition.queue);
+    if (!queue) {
+      queue = new Queue(definition.queue, { connection: link.options('producer'), prefix: link.prefix });
+      childQueues.set(definition.queue, queue);
+    }
+    return queue;
+  }
+
+  function start(name: QueueName): Worker {
+    const worker = new Worker(
+      name,
+      async (job, token = '', lostLock?: AbortSignal) => {
+        const definition = parts.registry.any(job.name);
+        if (!definition) throw new UnrecoverableError(`unknown job type ${job.name}`);
+        if (definition.kind === 'child')
+          return runChild(definition, job, lostLock, { ports, running, clock, log });
+        if (!engine) throw new Error(`${job.name} needs the database, which this worker does not have`);
+        const runtime = { ports, settings, workerName: parts.name, childQueue, running };
+        return runJob(definition, job, token, lostLock, engine, runtime);
+      },
+      {
+        connection: link.options('worker'),
+        prefix: link.prefix,
+        name: parts.name,
+        concurrency: parts.concurrency?.[name] ?? defaultConcurrency[name],
+        lockDuration: clocks.lockMs,
+        stalledInterval: clocks.stalledMs,
+        maxStalledCount: 10,
+        maxStartedAttempts: 40,
+      },
+    );
+    worker.on('error', (error) => log.debug({ err: error, queue: name }, 'Worker connection error'));
+    worker.on('stalled', (id) =>
+      log.warn({ job: id, queue: name }, 'Its worker went away; the job is taken over'),
+    );
+    return worker;
+  }
+
+  const workers = parts.queues.map(start);
+  await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+
+  const offSignals = engine?.signals.on('*', (signal) => {
+    if (signal.kind === 'cancel') running.get(signal.id)?.stop('cancel');
+  });
+  // The signal may be lost; the flag in the row is not.
+  const cancelPoll = setInterval(() => {
+    if (!engine || running.size === 0) return;
+    for (const id of engine.storage.read.cancelRequested([...running.keys()]))
+      running.get(id)?.stop('cancel');
+  }, 1000).unref();
+  if (engine) engine.relay.start(clocks.relay);
+
+  return {
+    queues: parts.queues,
+    active: () => running.size,
+    async close(deadlineMs) {
+      clearInterval(cancelPoll);
+      const drained = Promise.allSettled(workers.map((worker) => worker.close()));
+      const outcome = await Promise.race([drained.then(() => 'drained' as const), wait(deadlineMs)]);
+      if (outcome !== 'drained') {
+        log.warn({ active: running.size }, 'Jobs that have not ended go back to the queue');
+        for (const attempt of running.values()) attempt.stop('shutdown');
+        await Promise.race([drained, wait(4000)]);
+        // close() never ends by itself once Redis has gone.
+        await Promise.race([Promise.allSettled(workers.map((worker) => worker.close(true))), wait(1000)]);
+      }
+      offSignals?.();
+      await Promise.allSettled([...childQueues.values()].map((queue) => queue.close()));
+    },
+  };
+}
+
+function wait(ms: number): Promise<'late'> {
+  return delay(ms, 'late' as const, { ref: false });
+}
+
+/** Parses a list such as `render,mail`. Throws USAGE. */
+export function parseQueueNames(text: string, known: readonly QueueName[]): QueueName[] {
+  const names = text.split(',').map((name) => name.trim());
+  for (const name of names) {
+    if (!known.includes(name as QueueName)) {
+      throw new DomainError('USAGE', `There is no queue "${name}".`, {
+        hint: `Known are: ${known.join(', ')}.`,
+      });
+    }
+  }
+  return names as QueueName[];
+}

@@ -1,0 +1,77 @@
+import { Command, Option } from 'commander';
+import { logLevels } from '../config-levels.ts';
+import { packageVersion } from '../package-info.ts';
+import type { Lifecycle } from './context.ts';
+
+export type Register = (program: Command, lifecycle: Lifecycle) => void;
+
+/** Every noun and top-level command. Only the one that is called gets loaded. */
+const commands: Record<string, { about: string; load: () => Promise<{ register: Register }> }> = {
+  init: { about: 'make the home folder and a commented configuration', load: () => import('./init.ts') },
+  doctor: { about: 'look for what is wrong here and say how to mend it', load: () => import('./doctor.ts') },
+  demo: { about: 'run the main job once, in a scratch home', load: () => import('./demo.ts') },
+  serve: { about: 'run all queues unattended', load: () => import('./serve.ts') },
+  worker: { about: 'run some of the queues', load: () => import('./serve.ts') },
+  mcp: { about: 'serve AI agents over stdio (Model Context Protocol)', load: () => import('./mcp.ts') },
+  client: { about: 'clients: list, add, show, update, remove, onboard', load: () => import('./client.ts') },
+  device: { about: 'devices: list, add, show, update, remove', load: () => import('./device.ts') },
+  health: { about: 'health: check, history, status', load: () => import('./health.ts') },
+  report: { about: 'reports: generate, list, show, send, templates', load: () => import('./report.ts') },
+  job: { about: 'jobs: list, show, wait, cancel, retry, logs', load: () => import('./job.ts') },
+  credential: { about: 'secrets: set, list, remove', load: () => import('./credential.ts') },
+  config: { about: 'configuration: init, show, validate, schema', load: () => import('./config.ts') },
+};
+
+const examples = `
+Examples:
+  msp-toolkit client add --name "Acme Corp" --email it@acme.example
+  msp-toolkit device add --client-id acme-corp --name "$(hostname)" --type server
+  msp-toolkit health check acme-corp
+  msp-toolkit report generate acme-corp --template monthly-summary --format pdf
+
+State is kept in MSP_HOME; every command that prints data takes --json.`;
+
+function globals(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration file')
+    .option('--json', 'print one JSON document')
+    .option('--quiet', 'print nothing but data and errors')
+    .option('--no-input', 'never ask')
+    .addOption(new Option('--log-level <level>', 'how much to log').choices([...logLevels]))
+    .option('--log-file <file>', 'log to a file instead of stderr');
+}
+
+/** The command line, with the commands of `argv`'s noun loaded. */
+export async function createProgram(argv: readonly string[], lifecycle: Lifecycle): Promise<Command> {
+  const program = globals(new Command('msp-toolkit'))
+    .description(
+      'Unattended work for managed service providers: onboarding, health checks and client reports.',
+    )
+    .version(packageVersion(), '--version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .addHelpText('after', examples)
+    .showSuggestionAfterError()
+    // Errors are printed in one place, for people or as JSON.
+    .configureOutput({ outputError: () => {} })
+    .exitOverride();
+  const wanted = argv.find((word) => word in commands);
+  const loaded = new Set<unknown>();
+  for (const [name, { about, load }] of Object.entries(commands)) {
+    if (name !== wanted) {
+      if (!program.commands.some((command) => command.name() === name))
+        program.command(name).description(about);
+      continue;
+    }
+    const module = await load();
+    if (loaded.has(module)) continue;
+    loaded.add(module);
+    module.register(program, lifecycle);
+  }
+  for (const command of program.commands) overrideExit(command);
+  return program;
+}
+
+function overrideExit(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) overrideExit(child);
+}

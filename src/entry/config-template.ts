@@ -1,0 +1,69 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { DomainError } from '../domain/errors.ts';
+import { configJsonSchema, configSchema } from './config.ts';
+
+/** The schema without its wrappers, and what it falls back to. */
+function unwrap(schema: z.ZodType): { type: z.ZodType; fallback: unknown } {
+  let type = schema;
+  let fallback: unknown;
+  while (type instanceof z.ZodOptional || type instanceof z.ZodDefault || type instanceof z.ZodPrefault) {
+    if (!(type instanceof z.ZodOptional)) fallback = type.def.defaultValue;
+    type = type.unwrap() as z.ZodType;
+  }
+  return { type, fallback };
+}
+
+/** The fields of a section, each as a comment. `inner` is the indent behind the #. */
+function fields(section: z.ZodObject, inner: string): string[] {
+  return Object.entries(section.shape).flatMap(([key, field]) => {
+    const { type, fallback } = unwrap(field as z.ZodType);
+    const about = (field as z.ZodType).description;
+    const empty = fallback === undefined || JSON.stringify(fallback) === '{}';
+    return [
+      ...(about ? [`  # ${inner}${about}`] : []),
+      `  # ${inner}${key}:${empty ? '' : ` ${JSON.stringify(fallback)}`}`,
+      ...(type instanceof z.ZodObject && empty ? fields(type, `${inner}  `) : []),
+    ];
+  });
+}
+
+/** A configuration file in which every setting stands as a comment with its default, made from the schema. */
+export function configTemplate(): string {
+  const sections = Object.entries(configSchema.shape).flatMap(([name, section]) => {
+    const { type } = unwrap(section);
+    return type instanceof z.ZodObject ? ['', `${name}:`, ...fields(type, '')] : [];
+  });
+  return [
+    '# yaml-language-server: $schema=./config.schema.json',
+    '# Settings of MSP Toolkit. Each is shown with its default; take away the # to change one.',
+    '# The environment wins over this file: general.companyName is MSP_GENERAL_COMPANY_NAME.',
+    ...sections,
+    '',
+  ].join('\n');
+}
+
+/** Writes a commented configuration and its schema; never over one that exists. */
+export async function writeConfigTemplate(file: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  try {
+    await writeFile(file, configTemplate(), { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') {
+      throw new DomainError(
+        'CONFIG_INVALID',
+        `There is a configuration at ${file} already; it was not touched.`,
+        {
+          details: { file },
+          hint: `Check it with: msp-toolkit config validate --config ${file}`,
+        },
+      );
+    }
+    throw error;
+  }
+  await writeFile(
+    join(dirname(file), 'config.schema.json'),
+    `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
+  );
+}

@@ -1,0 +1,219 @@
+import { statSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { toDomainError } from '../domain/errors.ts';
+import { bytes } from '../workers/probes/probe.ts';
+import type { Config } from './config.ts';
+import type { Surroundings } from './ports.ts';
+
+export interface Finding {
+  name: string;
+  status: 'ok' | 'warning' | 'error' | 'skipped';
+  message: string;
+  /** How to mend it. */
+  hint?: string;
+}
+
+type Answer = Omit<Finding, 'name'>;
+
+const ok = (message: string): Answer => ({ status: 'ok', message });
+const warning = (message: string, hint: string): Answer => ({ status: 'warning', message, hint });
+const bad = (message: string, hint: string): Answer => ({ status: 'error', message, hint });
+
+function node(): Answer {
+  const version = process.versions.node;
+  const [major = 0] = version.split('.').map(Number);
+  return major >= 24
+    ? ok(version)
+    : warning(
+        `${version} works; 24 is what we test`,
+        'Install Node 24, or run from a checkout after npm run setup.',
+      );
+}
+
+function home(folder: string): Answer {
+  const mode = statSync(folder).mode & 0o777;
+  return (mode & 0o077) === 0
+    ? ok(folder)
+    : warning(`others may look into ${folder} (mode ${mode.toString(8)})`, `chmod 700 ${folder}`);
+}
+
+async function diskSpace(folder: string): Promise<Answer> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  const message = `${bytes(free)} free`;
+  if (free < 100 * 1024 ** 2) return bad(message, `Free some space where ${folder} is.`);
+  return free < 1024 ** 3 ? warning(message, `Free some space where ${folder} is.`) : ok(message);
+}
+
+async function database(
+  config: Config,
+  folder: string,
+): Promise<{ database: Answer; migrations: Answer; installationId: string; newest: string | null }> {
+  const [{ openStorage }, { migrationNames }] = await Promise.all([
+    import('../domain/storage/storage.ts'),
+    import('../domain/storage/migrations/index.ts'),
+  ]);
+  const file = config.database.path ?? join(folder, 'toolkit.db');
+  const storage = await openStorage(file);
+  try {
+    const intact = await storage
+      .em()
+      .getConnection()
+      .execute<{ quick_check: string }[]>('pragma quick_check(1)');
+    const verdict = intact[0]?.quick_check;
+    const newest = storage.read.jobs({ limit: 1 })[0]?.created_at ?? null;
+    return {
+      database:
+        verdict === 'ok'
+          ? ok(`${file} is intact`)
+          : bad(`${file} is damaged: ${verdict}`, 'Restore it from a backup.'),
+      migrations: ok(`up to date (${migrationNames.at(-1)})`),
+      installationId: storage.installationId,
+      newest,
+    };
+  } finally {
+    await storage.close();
+  }
+}
+
+async function redis(
+  around: Surroundings,
+  installationId: string,
+): Promise<{ redis: Answer; workers: Answer; skewMs: number | null }> {
+  const [{ openRedisLink, unsafeSettings }, { openQueues }, { redisSettings }] = await Promise.all([
+    import('../jobs/engine/redis-link.ts'),
+    import('../jobs/engine/queues.ts'),
+    import('./redis-settings.ts'),
+  ]);
+  const settings = redisSettings(around.config, around.home, around.environment, installationId);
+  const link = openRedisLink({ ...settings, allowUnsafe: true }, around.log);
+  const queues = openQueues(link, around.log);
+  try {
+    await link.ready();
+    const connection = link.connect();
+    await new Promise((resolve) => connection.once('ready', resolve));
+    const started = performance.now();
+    for (let i = 0; i < 10; i += 1) await connection.ping();
+    const latency = (performance.now() - started) / 10;
+    const problems = await unsafeSettings(connection);
+    const [seconds = 0, micros = 0] = (await connection.time()).map(Number);
+    const skewMs = seconds * 1000 + micros / 1000 - around.clock.now().getTime();
+    const where = `${link.embedded ? 'private' : 'external'}, ${link.address}, ${latency.toFixed(2)} ms`;
+    const counts = await queues.workers();
+    const idle = Object.entries(counts)
+      .filter(([, n]) => n === 0)
+      .map(([name]) => name);
+    return {
+      redis:
+        problems.length > 0
+          ? bad(`${where}: ${problems.join('; ')}`, 'Set maxmemory-policy noeviction and appendonly yes.')
+          : latency > 50
+            ? warning(`${where}: slow`, 'Move Redis closer, or use the private one.')
+            : ok(`${where}, persistent, evicts nothing`),
+      workers:
+        idle.length === 0
+          ? ok(
+              Object.entries(counts)
+                .map(([name, n]) => `${name} ${n}`)
+                .join(', '),
+            )
+          : warning(
+              `nobody serves ${idle.join(', ')}`,
+              'Start one with: msp-toolkit serve (single commands bring up their own)',
+            ),
+      skewMs,
+    };
+  } finally {
+    await queues.close();
+    await link.close();
+  }
+}
+
+async function keyring(around: Surroundings): Promise<Answer> {
+  const { keyringStore } = await import('../workers/credentials/keyring.ts');
+  try {
+    await keyringStore(`msp-toolkit:${around.home}`).list();
+    return ok('the system keyring answers');
+  } catch (error) {
+    const reason = toDomainError(error).details['reason'];
+    return warning(
+      `no system keyring here (${String(reason)})`,
+      'Secrets go to the encrypted file instead; that is usual on a server.',
+    );
+  }
+}
+
+async function smtp(around: Surroundings): Promise<Answer> {
+  const [{ smtpMailer }, { openCredentials, smtpSettings }] = await Promise.all([
+    import('../workers/mail/smtp.ts'),
+    import('./ports.ts'),
+  ]);
+  const settings = smtpSettings(around.config, openCredentials(around));
+  if (!settings)
+    return {
+      status: 'skipped',
+      message: 'no mail server is configured',
+      hint: 'Set mail.host to mail reports.',
+    };
+  await smtpMailer(settings).verify();
+  return ok(`${settings.host}:${settings.port} answers`);
+}
+
+async function browser(around: Surroundings): Promise<Answer> {
+  const [{ findBrowser }, { browserSettings }] = await Promise.all([
+    import('../workers/report/browser.ts'),
+    import('./ports.ts'),
+  ]);
+  return ok(await findBrowser(browserSettings(around)));
+}
+
+function clock(newest: string | null, skewMs: number | null, now: Date): Answer {
+  if (newest !== null && Date.parse(newest) > now.getTime() + 1000) {
+    return bad(
+      `the newest job is from ${newest}, which is yet to come`,
+      'Set the clock, for example with: timedatectl set-ntp true',
+    );
+  }
+  if (skewMs !== null && Math.abs(skewMs) > 1000) {
+    return warning(`it differs from Redis by ${Math.round(skewMs)} ms`, 'Let both machines follow NTP.');
+  }
+  return ok(now.toISOString());
+}
+
+/** Looks at everything the product stands on. Each part is looked at, whatever is wrong with the others. */
+export async function examine(around: Surroundings): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  async function look<T>(
+    name: string,
+    work: () => Promise<T> | T,
+    others: string[] = [],
+  ): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      const known = toDomainError(error);
+      findings.push({ name, ...bad(known.message, known.hint ?? 'See the log with --log-level debug.') });
+      for (const other of others) findings.push({ name: other, status: 'skipped', message: `needs ${name}` });
+      return undefined;
+    }
+  }
+  const add = (name: string, answer: Answer | undefined) => {
+    if (answer) findings.push({ name, ...answer });
+  };
+
+  add('node', node());
+  add('home', await look('home', () => home(around.home)));
+  add('disk space', await look('disk space', () => diskSpace(around.home)));
+  const data = await look('database', () => database(around.config, around.home), ['migrations']);
+  add('database', data?.database);
+  add('migrations', data?.migrations);
+  const queue = await look('redis', () => redis(around, data?.installationId ?? 'doctor'), ['workers']);
+  add('redis', queue?.redis);
+  add('workers', queue?.workers);
+  add('browser', await look('browser', () => browser(around)));
+  add('keyring', await keyring(around));
+  add('mail', await look('mail', () => smtp(around)));
+  add('clock', clock(data?.newest ?? null, queue?.skewMs ?? null, around.clock.now()));
+  return findings;
+}

@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import type { Clock } from '../domain/clock.ts';
+import type { Log } from '../domain/log.ts';
+import type { Ports } from '../domain/ports.ts';
+import type { Settings } from '../domain/settings.ts';
+import type { Storage } from '../domain/storage/storage.ts';
+import { type Credentials, createCredentials } from '../workers/credentials/index.ts';
+import { environmentStore } from '../workers/credentials/environment.ts';
+import { fileStore } from '../workers/credentials/file.ts';
+import { keyringStore } from '../workers/credentials/keyring.ts';
+import { smtpMailer, type SmtpSettings } from '../workers/mail/smtp.ts';
+import { onboardingTemplates } from '../workers/onboarding-templates.ts';
+import { localProber } from '../workers/probes/index.ts';
+import { type BrowserPool, createBrowserPool } from '../workers/report/browser.ts';
+import { reportFiles } from '../workers/report/files.ts';
+import { createRenderer } from '../workers/report/renderer.ts';
+import { localRmm } from '../workers/rmm/local.ts';
+import type { Config } from './config.ts';
+import { packageRoot } from './package-info.ts';
+
+export interface Surroundings {
+  home: string;
+  config: Config;
+  environment: Record<string, string | undefined>;
+  clock: Clock;
+  log: Log;
+}
+
+/** The part of the configuration that jobs act on. */
+export function settingsOf(config: Config): Settings {
+  return {
+    companyName: config.general.companyName,
+    timezone: config.general.timezone,
+    thresholds: config.healthChecks.thresholds,
+    networkTargets: config.healthChecks.networkTargets,
+    probeBatch: config.healthChecks.probeBatch,
+    uncertainMail: config.mail.whenUncertain,
+    mailFrom: config.mail.from,
+  };
+}
+
+export function openCredentials({
+  home,
+  environment,
+}: Pick<Surroundings, 'home' | 'environment'>): Credentials {
+  return createCredentials([
+    environmentStore(environment),
+    keyringStore(`msp-toolkit:${home}`),
+    fileStore(home),
+  ]);
+}
+
+export function smtpSettings(config: Config, credentials: Credentials): SmtpSettings | undefined {
+  const { host, port, secure, user, from } = config.mail;
+  if (!host) return undefined;
+  return { host, port, secure, user, from, password: () => credentials.get('mail', 'password') };
+}
+
+export function browserSettings({ config, environment }: Pick<Surroundings, 'config' | 'environment'>) {
+  return { configured: config.reporting.browser, fromEnvironment: environment['PUPPETEER_EXECUTABLE_PATH'] };
+}
+
+/** Our folder of templates after the company's own, if it has one. */
+function templateFolders(own: string | undefined, kind: 'reports' | 'onboarding'): string[] {
+  return [...(own ? [own] : []), join(packageRoot, 'templates', kind)];
+}
+
+/** The outside world for workers. Nothing is started before it is used; `close` ends what was. */
+export function openPorts(
+  around: Surroundings,
+  storage: Storage | undefined,
+): { ports: Ports; browser: BrowserPool; close(): Promise<void> } {
+  const { home, config, clock, log } = around;
+  const browser = createBrowserPool({ ...browserSettings(around), root: process.getuid?.() === 0 }, log);
+  const credentials = openCredentials(around);
+  const noDatabase = new Proxy({} as Storage, {
+    get() {
+      throw new Error('this worker has no database');
+    },
+  });
+  return {
+    browser,
+    ports: {
+      prober: localProber(clock),
+      rmm: localRmm(storage ?? noDatabase),
+      renderer: createRenderer(templateFolders(config.reporting.templateDir, 'reports'), browser),
+      reportFiles: reportFiles(config.reporting.outputDir ?? join(home, 'reports')),
+      mailer: smtpMailer(smtpSettings(config, credentials)),
+      onboarding: onboardingTemplates(templateFolders(config.onboarding.templateDir, 'onboarding')),
+    },
+    close: () => browser.close(),
+  };
+}
+
+export function onboardingFolders(config: Config): string[] {
+  return templateFolders(config.onboarding.templateDir, 'onboarding');
+}

@@ -1,0 +1,385 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import type { Actor } from '../domain/audit.ts';
+import {
+  type CheckName,
+  type CheckResult,
+  type Status,
+  summarize,
+  type Summary,
+  worst,
+} from '../domain/check.ts';
+import {
+  addClient,
+  type Client,
+  type ClientChanges,
+  type ClientInput,
+  getClient,
+  listClients,
+  removeClient,
+  updateClient,
+} from '../domain/client.ts';
+import { type Clock, systemClock } from '../domain/clock.ts';
+import {
+  addDevice,
+  type Device,
+  type DeviceChanges,
+  type DeviceInput,
+  getDevice,
+  listDevices,
+  removeDevice,
+  updateDevice,
+} from '../domain/device.ts';
+import { DomainError } from '../domain/errors.ts';
+import type { Job, JobLog, JobStep } from '../domain/job.ts';
+import { type Log, silentLog } from '../domain/log.ts';
+import {
+  type Delivery,
+  getReport,
+  listDeliveries,
+  listReports,
+  type Report,
+  type ReportFormat,
+} from '../domain/report.ts';
+import type { ResultRow } from '../domain/storage/record-statements.ts';
+import { openStorage, type Storage } from '../domain/storage/storage.ts';
+import type { JobDefinition, QueueName } from '../jobs/engine/define.ts';
+import type { Engine, SubmitOptions, WaitOptions } from '../jobs/engine/engine.ts';
+import type { HealthCheckResult } from '../jobs/health-check.ts';
+import type { RescueClocks, RunningWorkers } from '../workers/worker.ts';
+import { type ConfigInput, loadConfig, parseConfig } from './config.ts';
+import { openHome } from './home.ts';
+import type { openPorts, Surroundings } from './ports.ts';
+import { redisSettings } from './redis-settings.ts';
+
+export interface ToolkitOptions {
+  /** The folder that holds all state. Default: MSP_HOME, or the platform's data folder. */
+  home?: string;
+  /** Settings as in the configuration file, or the path of one. Default: the usual places. */
+  config?: ConfigInput | string;
+  /** Who asks, for the audit trail. Default: `library`. */
+  actor?: string;
+  environment?: Record<string, string | undefined>;
+  log?: Log;
+  clock?: Clock;
+  clocks?: RescueClocks;
+}
+
+/** A job that has been accepted. */
+export interface Started<R> {
+  job: Job;
+  /**
+   * Waits for the end and answers with the result; throws the job's own error if it failed. Where no worker runs,
+   * one is brought up in this process until the toolkit is closed.
+   */
+  result(options?: WaitOptions): Promise<R>;
+  /** Waits like `result`, and answers with the job however it ended. */
+  done(options?: WaitOptions): Promise<Job>;
+}
+
+export interface OnboardResult {
+  clientId: string;
+  template: string;
+  steps: JobStep[];
+}
+
+export interface ReportResult {
+  report: Report;
+  /** The job that mails the report, if an address was given. */
+  sendJobId: string | null;
+}
+
+export interface ClientStatus {
+  clientId: string;
+  name: string;
+  status: Status;
+  summary: Summary;
+  /** When the newest result was measured; null for no data. */
+  at: string | null;
+}
+
+/** MSP Toolkit for programs: what the command line and the MCP server are built on. */
+export interface Toolkit {
+  readonly clients: {
+    list(filter?: { status?: Client['status']; tier?: Client['tier'] }): Promise<Client[]>;
+    add(input: ClientInput): Promise<Client>;
+    get(id: string): Promise<Client>;
+    update(id: string, changes: ClientChanges): Promise<Client>;
+    remove(id: string): Promise<Client>;
+    onboard(id: string, template: string): Promise<Started<OnboardResult>>;
+  };
+  readonly devices: {
+    list(filter?: { clientId?: string }): Promise<Device[]>;
+    add(input: DeviceInput): Promise<Device>;
+    get(id: string): Promise<Device>;
+    update(id: string, changes: DeviceChanges): Promise<Device>;
+    remove(id: string): Promise<Device>;
+  };
+  readonly health: {
+    check(clientId: string, options?: { checks?: CheckName[] }): Promise<Started<HealthCheckResult>>;
+    /** Results of the last `days` days, oldest first. */
+    history(clientId: string, options?: { days?: number; check?: CheckName }): Promise<CheckResult[]>;
+    /** Where every client stands by its newest results, worst first. */
+    status(): Promise<ClientStatus[]>;
+  };
+  readonly reports: {
+    generate(input: {
+      clientId: string;
+      template?: string;
+      format?: ReportFormat;
+      period?: string;
+      email?: string;
+    }): Promise<Started<ReportResult>>;
+    list(filter?: { clientId?: string; limit?: number }): Promise<Report[]>;
+    get(id: string): Promise<Report & { deliveries: Delivery[] }>;
+    send(id: string, recipient: string): Promise<Started<Delivery>>;
+    /** Names of the report templates there are. */
+    templates(): Promise<string[]>;
+  };
+  readonly jobs: {
+    list(filter?: { state?: string; type?: string; clientId?: string; limit?: number }): Promise<Job[]>;
+    get(id: string): Promise<Job & { steps: JobStep[] }>;
+    /** Waits for a job that was started earlier or elsewhere. */
+    wait(id: string, options?: WaitOptions): Promise<Job>;
+    cancel(id: string): Promise<Job>;
+    retry(id: string): Promise<Job>;
+    logs(id: string, after?: number): Promise<(JobLog & { id: number })[]>;
+  };
+  /** Starts workers in this process and keeps them until the toolkit is closed. */
+  startWorkers(
+    queues?: readonly QueueName[],
+    concurrency?: Partial<Record<QueueName, number>>,
+  ): Promise<RunningWorkers>;
+  /** The parts it is made of, for doors that need more than the above. */
+  readonly parts: Surroundings & {
+    storage: Storage;
+    engine(): Promise<Engine>;
+    configFile: string | undefined;
+  };
+  /** Ends what this process started. Jobs that run here get `deadlineMs` to end; then they go back to the queue. */
+  close(deadlineMs?: number): Promise<void>;
+}
+
+function toCheckResult(row: ResultRow): CheckResult {
+  return {
+    clientId: row.client_id,
+    deviceId: row.device_id,
+    check: row.check_name,
+    instance: row.instance || null,
+    status: row.status,
+    message: row.message,
+    value: row.value,
+    unit: row.unit,
+    thresholds:
+      row.warning === null || row.critical === null ? null : { warning: row.warning, critical: row.critical },
+    at: row.at,
+  };
+}
+
+/** Opens the toolkit on its home. Throws HOME_UNUSABLE, CONFIG_INVALID, DATABASE_NEWER or DATABASE_UNUSABLE. */
+export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit> {
+  const environment = options.environment ?? process.env;
+  const home = openHome(options.home ? { MSP_HOME: options.home } : environment);
+  const loaded =
+    typeof options.config === 'object'
+      ? { config: parseConfig(options.config, environment), file: undefined }
+      : await loadConfig({ home, cwd: process.cwd(), environment, file: options.config });
+  const { config } = loaded;
+  const clock = options.clock ?? systemClock;
+  const log = options.log ?? silentLog;
+  const around: Surroundings = { home, config, environment, clock, log };
+  const who: Actor = { actor: options.actor ?? 'library', clock };
+  const storage = await openStorage(config.database.path ?? join(home, 'toolkit.db'));
+
+  let opening: Promise<Engine> | undefined;
+  // Queue, browser and mail are loaded only by commands that need them.
+  const engine = () =>
+    (opening ??= Promise.all([import('../jobs/engine/engine.ts'), import('../jobs/registry.ts')]).then(
+      ([{ openEngine }, { registry }]) => {
+        const redis = redisSettings(config, home, environment, storage.installationId);
+        return openEngine({ storage, redis, registry, clock, log });
+      },
+    ));
+
+  const workers: RunningWorkers[] = [];
+  let outside: ReturnType<typeof openPorts> | undefined;
+  const submitted: SubmitOptions = { requestedBy: who.actor };
+
+  async function startWorkers(
+    queues?: readonly QueueName[],
+    concurrency?: Partial<Record<QueueName, number>>,
+  ): Promise<RunningWorkers> {
+    const [{ startWorkers: start }, { queueNames }, running] = await Promise.all([
+      import('../workers/worker.ts'),
+      import('../jobs/engine/define.ts'),
+      engine(),
+    ]);
+    const { openPorts, settingsOf } = await import('./ports.ts');
+    outside ??= openPorts(around, storage);
+    const started = await start({
+      link: running.link,
+      registry: running.registry,
+      clock,
+      log,
+      engine: running,
+      ports: outside.ports,
+      settings: settingsOf(config),
+      queues: queues ?? queueNames,
+      concurrency,
+      clocks: options.clocks,
+      name: `${hostname()}:${process.pid}`,
+    });
+    workers.push(started);
+    return started;
+  }
+
+  /** Brings up a worker here for each queue that nobody serves. */
+  async function fillIn(): Promise<void> {
+    const running = await engine();
+    const counts = await running.queues.workers();
+    const missing = (Object.keys(counts) as QueueName[]).filter(
+      (name) => counts[name] === 0 && !workers.some((w) => w.queues.includes(name)),
+    );
+    if (missing.length > 0) await startWorkers(missing);
+  }
+
+  async function wait(id: string, waiting: WaitOptions = {}): Promise<Job> {
+    const running = await engine();
+    const { isFinal } = await import('../domain/job.ts');
+    const now = running.get(id);
+    if (isFinal(now.state)) return now;
+    await running.link.ready();
+    await fillIn();
+    // The worker we counted on may go away while we wait.
+    const timer = setInterval(() => {
+      fillIn().catch((error: unknown) => log.debug({ err: error }, 'Could not look for workers'));
+    }, 2000);
+    try {
+      return await running.wait(id, waiting);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  async function start<P extends z.ZodType, R extends z.ZodType>(
+    definition: JobDefinition<P, R>,
+    payload: z.input<P>,
+  ): Promise<Started<z.infer<R>>> {
+    const { resultOf } = await import('../jobs/engine/engine.ts');
+    const job = await (await engine()).submit(definition, payload, submitted);
+    const done = (waiting?: WaitOptions) => wait(job.id, waiting);
+    return { job, done, result: async (waiting) => resultOf(definition, await done(waiting)) };
+  }
+
+  let closing: Promise<void> | undefined;
+  async function close(deadlineMs: number): Promise<void> {
+    await Promise.allSettled(workers.map((running) => running.close(deadlineMs)));
+    await outside?.close();
+    if (opening) await (await opening).close();
+    await storage.close();
+  }
+
+  return {
+    clients: {
+      list: (filter) => listClients(storage, filter),
+      add: (input) => addClient(storage, who, { timezone: config.general.timezone, ...input }),
+      get: (id) => getClient(storage, id),
+      update: (id, changes) => updateClient(storage, who, id, changes),
+      remove: (id) => removeClient(storage, who, id),
+      async onboard(id, template) {
+        await getClient(storage, id);
+        const { onboardingTemplates } = await import('../workers/onboarding-templates.ts');
+        const { onboardingFolders } = await import('./ports.ts');
+        await onboardingTemplates(onboardingFolders(config)).read(template);
+        const { clientOnboard } = await import('../jobs/client-onboard.ts');
+        return start(clientOnboard, { clientId: id, template });
+      },
+    },
+    devices: {
+      list: (filter) => listDevices(storage, filter),
+      add: (input) => addDevice(storage, who, input),
+      get: (id) => getDevice(storage, id),
+      update: (id, changes) => updateDevice(storage, who, id, changes),
+      remove: (id) => removeDevice(storage, who, id),
+    },
+    health: {
+      async check(clientId, { checks } = {}) {
+        await getClient(storage, clientId);
+        const { healthCheck } = await import('../jobs/health-check.ts');
+        return start(healthCheck, { clientId, ...(checks ? { checks } : {}) });
+      },
+      async history(clientId, { days = 7, check } = {}) {
+        await getClient(storage, clientId);
+        const to = clock.now();
+        const from = new Date(to.getTime() - days * 86_400_000);
+        const rows = storage.read.resultsBetween(
+          clientId,
+          from.toISOString(),
+          new Date(to.getTime() + 1).toISOString(),
+        );
+        return rows.filter((row) => !check || row.check_name === check).map(toCheckResult);
+      },
+      async status() {
+        const latest = Map.groupBy(storage.read.latestResults(null), (row) => row.client_id);
+        const { bySeverity } = await import('../domain/check.ts');
+        return (await listClients(storage))
+          .map(({ id, name }) => {
+            const rows = latest.get(id) ?? [];
+            const statuses = rows.map((row) => row.status);
+            const at = rows.reduce<string | null>((a, row) => (a === null || row.at > a ? row.at : a), null);
+            return { clientId: id, name, status: worst(statuses), summary: summarize(statuses), at };
+          })
+          .sort((a, b) => bySeverity(a.status, b.status) || a.clientId.localeCompare(b.clientId));
+      },
+    },
+    reports: {
+      async generate(input) {
+        const client = await getClient(storage, input.clientId);
+        if (input.email && !config.mail.host) {
+          throw new DomainError(
+            'MAIL_NOT_CONFIGURED',
+            'No mail server is configured, so the report could not be mailed.',
+            {
+              hint: 'Set mail.host and mail.from, or leave out the address.',
+            },
+          );
+        }
+        if (input.period) {
+          const { parsePeriod } = await import('../domain/period.ts');
+          parsePeriod(input.period, client.timezone, clock.now());
+        }
+        const { reportGenerate } = await import('../jobs/report-generate.ts');
+        return start(reportGenerate, input);
+      },
+      list: (filter) => listReports(storage, filter),
+      get: async (id) => ({
+        ...(await getReport(storage, id)),
+        deliveries: await listDeliveries(storage, id),
+      }),
+      async send(id, recipient) {
+        await getReport(storage, id);
+        const { reportSend } = await import('../jobs/report-send.ts');
+        return start(reportSend, { reportId: id, recipient });
+      },
+      async templates() {
+        outside ??= (await import('./ports.ts')).openPorts(around, storage);
+        return outside.ports.renderer.templates();
+      },
+    },
+    jobs: {
+      list: async (filter) => (await engine()).list(filter),
+      async get(id) {
+        const running = await engine();
+        return { ...running.get(id), steps: running.steps(id) };
+      },
+      wait,
+      cancel: async (id) => (await engine()).cancel(id, who.actor),
+      retry: async (id) => (await engine()).retry(id, who.actor),
+      logs: async (id, after) => (await engine()).logs(id, after),
+    },
+    startWorkers,
+    parts: { ...around, storage, engine, configFile: loaded.file },
+    close: (deadlineMs = 20_000) => (closing ??= close(deadlineMs)),
+  };
+}

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
@@ -64,7 +65,20 @@ export function findRedisBinary(searchPath: string): string {
 
 type Answer = 'ready' | 'loading' | 'absent' | 'foreign';
 
+function listens(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect(socket);
+    connection.once('connect', () => {
+      connection.destroy();
+      resolve(true);
+    });
+    connection.once('error', () => resolve(false));
+  });
+}
+
+/** Who is there. A server of another kind breaks the connection off or answers nothing that makes sense. */
 async function ask(socket: string): Promise<Answer> {
+  if (!(await listens(socket))) return 'absent';
   const connection = new Redis({
     path: socket,
     lazyConnect: true,
@@ -76,10 +90,6 @@ async function ask(socket: string): Promise<Answer> {
   connection.on('error', () => {});
   try {
     await connection.connect();
-  } catch {
-    return 'absent';
-  }
-  try {
     await connection.ping();
     return 'ready';
   } catch (error) {
@@ -137,7 +147,12 @@ export async function ensureEmbeddedRedis(options: EmbeddedRedisOptions): Promis
   const binary = findRedisBinary(options.searchPath);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await withFileLock(join(folder, 'start.lock'), async () => {
-    const answer = await ask(socket);
+    let answer = await ask(socket);
+    if (answer === 'foreign') {
+      // It may be a Redis that was just ending.
+      await delay(200);
+      answer = await ask(socket);
+    }
     if (answer === 'ready') return;
     if (answer === 'foreign' && !runningPid(folder)) {
       throw new DomainError('REDIS_SOCKET_IN_USE', `Something other than Redis listens on ${socket}.`, {

@@ -15,7 +15,6 @@ export interface SmtpSettings {
 
 interface SmtpError extends Error {
   code?: string;
-  command?: string;
   responseCode?: number;
 }
 
@@ -23,7 +22,7 @@ const notConfigured = new DomainError('MAIL_NOT_CONFIGURED', 'No mail server is 
   hint: 'Set mail.host and mail.from in the configuration; see: msp-toolkit config schema',
 });
 
-function translate(error: SmtpError, address: string): DomainError {
+function translate(error: SmtpError, address: string, handedOver: boolean): DomainError {
   const details = { server: address, smtp: error.code, responseCode: error.responseCode };
   if (error.code === 'EAUTH') {
     return new DomainError('MAIL_AUTH', `The mail server ${address} refused the login: ${error.message}`, {
@@ -43,8 +42,8 @@ function translate(error: SmtpError, address: string): DomainError {
       },
     );
   }
-  // Once DATA has gone out and no answer has come, nobody but the server knows whether it took the message.
-  if (error.command === 'DATA' && error.responseCode === undefined) {
+  // Once all of the message has gone out and no answer has come, nobody but the server knows whether it took it.
+  if (handedOver && error.responseCode === undefined) {
     return new DomainError(
       'MAIL_UNCERTAIN',
       `The mail server ${address} went away before it confirmed the message.`,
@@ -88,8 +87,18 @@ export function smtpMailer(settings: SmtpSettings | undefined): Mailer {
     signal: AbortSignal | undefined,
     work: (transport: Transporter, smtp: SmtpSettings) => Promise<T>,
   ): Promise<T> {
+    let handedOver = false;
     if (!settings) throw notConfigured;
     const transport = await connect(settings);
+    transport.use('stream', (mail, done) => {
+      mail.message.processFunc((message) => {
+        message.once('end', () => {
+          handedOver = true;
+        });
+        return message;
+      });
+      done();
+    });
     const close = () => transport.close();
     signal?.addEventListener('abort', close, { once: true });
     try {
@@ -97,7 +106,7 @@ export function smtpMailer(settings: SmtpSettings | undefined): Mailer {
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof DomainError) throw error;
-      throw translate(error as SmtpError, `${settings.host}:${settings.port}`);
+      throw translate(error as SmtpError, `${settings.host}:${settings.port}`, handedOver);
     } finally {
       signal?.removeEventListener('abort', close);
       close();

@@ -1,3 +1,6 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CheckResult } from '../../../src/domain/check.ts';
 import { addClient, type Client } from '../../../src/domain/client.ts';
@@ -13,7 +16,7 @@ let client: Client;
 let deviceId: string;
 
 beforeEach(async () => {
-  storage = await openStorage(':memory:');
+  storage = await openStorage(join(await mkdtemp(join(tmpdir(), 'msp-data-')), 'x.db'));
   client = await addClient(storage, who, { name: 'Acme', metadata: { slaTargetPercent: 99 } });
   deviceId = (await addDevice(storage, who, { clientId: client.id, name: 'srv' })).id;
 });

@@ -234,10 +234,20 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     return started;
   }
 
-  /** Brings up a worker here for each queue that nobody serves. */
-  async function fillIn(): Promise<void> {
-    const running = await engine();
-    const counts = await running.queues.workers();
+  let filling: Promise<void> | undefined;
+  let waiters = 0;
+  let watch: NodeJS.Timeout | undefined;
+
+  /** Brings up a worker here for each queue that nobody serves; however many ask for it, once at a time. */
+  function fillIn(): Promise<void> {
+    filling ??= fill().finally(() => {
+      filling = undefined;
+    });
+    return filling;
+  }
+
+  async function fill(): Promise<void> {
+    const counts = await (await engine()).queues.workers();
     const missing = (Object.keys(counts) as QueueName[]).filter(
       (name) => counts[name] === 0 && !workers.some((w) => w.queues.includes(name)),
     );
@@ -252,13 +262,18 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     await running.link.ready();
     await fillIn();
     // The worker we counted on may go away while we wait.
-    const timer = setInterval(() => {
+    waiters += 1;
+    watch ??= setInterval(() => {
       fillIn().catch((error: unknown) => log.debug({ err: error }, 'Could not look for workers'));
     }, 2000);
     try {
       return await running.wait(id, waiting);
     } finally {
-      clearInterval(timer);
+      waiters -= 1;
+      if (waiters === 0) {
+        clearInterval(watch);
+        watch = undefined;
+      }
     }
   }
 

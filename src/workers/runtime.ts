@@ -219,13 +219,19 @@ function createContext(
   const { storage, clock, signals } = engine;
   const { id, attempt } = row;
   const log = jobLog(engine, row);
-  let lastProgress = 0;
+  let unwritten: Progress | undefined;
 
   const write: JobContext['write'] = (work) =>
     storage.write((tx) => {
       if (!tx.isCurrent(id, attempt)) throw new StaleAttempt(`attempt ${attempt} of ${id} is not the newest`);
       return work(tx);
     });
+
+  function writeProgress(): void {
+    const progress = unwritten;
+    unwritten = undefined;
+    if (progress) storage.write((tx) => tx.setProgress(id, attempt, progress)).catch(() => {});
+  }
 
   async function step(name: string, work: () => Promise<StepOutcome>): Promise<unknown> {
     signal.throwIfAborted();
@@ -321,10 +327,9 @@ function createContext(
     progress(percent, message) {
       const progress: Progress = { percent, message };
       signals.publish({ kind: 'progress', id, progress });
-      // The row is for those who come later; a quick succession needs no commit each.
-      if (performance.now() - lastProgress < 100) return;
-      lastProgress = performance.now();
-      storage.write((tx) => tx.setProgress(id, attempt, progress)).catch(() => {});
+      // The row is for those who come later; a quick succession shares a commit.
+      if (unwritten === undefined) setTimeout(writeProgress, 100).unref();
+      unwritten = progress;
     },
     enqueue: (tx, job, payload) => engine.insert(tx, job, payload, { requestedBy: `job:${id}` }).id,
   };

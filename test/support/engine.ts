@@ -17,10 +17,8 @@ import {
 } from '../../src/jobs/engine/define.ts';
 import { type Engine, openEngine } from '../../src/jobs/engine/engine.ts';
 import { type RunningWorkers, startWorkers } from '../../src/workers/worker.ts';
+import { fastClocks } from './clocks.ts';
 import { scratchHome } from './home.ts';
-
-/** Rescue within a second or two instead of ten. */
-export const fastClocks = { lockMs: 1000, stalledMs: 500, relay: { pollMs: 50, reconcileMs: 500 } };
 
 const settings: Settings = {
   companyName: 'Test MSP',

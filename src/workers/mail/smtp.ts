@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Transporter } from 'nodemailer';
 import { DomainError } from '../../domain/errors.ts';
 import type { Mailer } from '../../domain/ports.ts';
@@ -99,17 +100,19 @@ export function smtpMailer(settings: SmtpSettings | undefined): Mailer {
       });
       done();
     });
-    const close = () => transport.close();
-    signal?.addEventListener('abort', close, { once: true });
+    const given = signal ? once(signal, 'abort') : new Promise<never>(() => {});
     try {
-      return await work(transport, settings);
+      // nodemailer can't be stopped amid a message; its own timeouts end what is left behind here.
+      return await Promise.race([
+        work(transport, settings),
+        given.then(() => Promise.reject(signal?.reason)),
+      ]);
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof DomainError) throw error;
       throw translate(error as SmtpError, `${settings.host}:${settings.port}`, handedOver);
     } finally {
-      signal?.removeEventListener('abort', close);
-      close();
+      transport.close();
     }
   }
 

@@ -54,8 +54,15 @@ export interface BrowserPool {
 
 interface Lease {
   browser: Browser;
+  /** Pages in use now. */
   pages: number;
+  /** Pages handed out in all. */
   served: number;
+  /**
+   * Pages that are free to be used again. Making one takes four times as long as printing on it, and with neither
+   * scripts nor network a document has no means to leave anything behind for the next one.
+   */
+  free: Page[];
 }
 
 export function createBrowserPool(settings: BrowserSettings & { root: boolean }, log: Log): BrowserPool {
@@ -79,7 +86,7 @@ export function createBrowserPool(settings: BrowserSettings & { root: boolean },
         '--no-first-run',
       ],
     });
-    const lease: Lease = { browser, pages: 0, served: 0 };
+    const lease: Lease = { browser, pages: 0, served: 0, free: [] };
     live.add(lease);
     browser.once('disconnected', () => {
       live.delete(lease);
@@ -119,33 +126,35 @@ export function createBrowserPool(settings: BrowserSettings & { root: boolean },
     }
   }
 
+  async function newPage(lease: Lease): Promise<Page> {
+    const page = await lease.browser.newPage();
+    await page.setJavaScriptEnabled(false);
+    await page.setOfflineMode(true);
+    return page;
+  }
+
   return {
     async withPage(signal, work) {
       signal.throwIfAborted();
-      let lease: Lease;
+      let page: Page | undefined;
+      let lease: Lease | undefined;
+      const abort = () => void page?.close().catch(() => {});
       try {
         lease = await take();
+        page = lease.free.pop() ?? (await newPage(lease));
+        signal.addEventListener('abort', abort, { once: true });
+        signal.throwIfAborted();
+        const answer = await work(page);
+        lease.free.push(page);
+        return answer;
       } catch (error) {
-        throw failed(error);
-      }
-      const context = await lease.browser.createBrowserContext().catch((error: unknown) => {
-        lease.pages -= 1;
-        throw failed(error);
-      });
-      const abort = () => void context.close().catch(() => {});
-      signal.addEventListener('abort', abort, { once: true });
-      try {
-        const page = await context.newPage();
-        await page.setJavaScriptEnabled(false);
-        await page.setOfflineMode(true);
-        return await work(page);
-      } catch (error) {
+        // A page on which something went wrong is not used again.
+        abort();
         signal.throwIfAborted();
         throw failed(error);
       } finally {
         signal.removeEventListener('abort', abort);
-        await context.close().catch(() => {});
-        await giveBack(lease).catch(() => {});
+        if (lease) await giveBack(lease).catch(() => {});
       }
     },
     async close() {

@@ -1,0 +1,351 @@
+import { execFileSync } from 'node:child_process';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { scratchHome } from '../support/home.ts';
+import { readPdf } from '../support/pdf.ts';
+import { receiver } from '../support/smtp.ts';
+import { clientHere, testToolkit } from '../support/toolkit.ts';
+
+function ownBrowsers(): number[] {
+  return execFileSync('ps', ['-eo', 'pid,ppid,comm'], { encoding: 'utf8' })
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, ppid, comm]) => ppid === String(process.pid) && comm?.startsWith('chrom'))
+    .map(([pid]) => Number(pid));
+}
+
+describe('a health check', () => {
+  test('measures this host, leaves the other device unknown, and records all of it', async () => {
+    const { toolkit } = await testToolkit();
+    const { clientId, deviceId } = await clientHere(toolkit);
+    const other = await toolkit.devices.add({ clientId, name: 'somewhere-else' });
+    const result = await (await toolkit.health.check(clientId)).result();
+    const mine = result.results.filter((r) => r.deviceId === deviceId);
+    expect(new Set(mine.map((r) => r.check))).toEqual(
+      new Set(['cpu', 'memory', 'disk', 'services', 'network']),
+    );
+    expect(mine.find((r) => r.check === 'cpu')).toMatchObject({
+      unit: '%',
+      thresholds: { warning: 85, critical: 95 },
+      value: expect.any(Number),
+    });
+    const theirs = result.results.filter((r) => r.deviceId === other.id);
+    expect(theirs).toHaveLength(5);
+    expect(theirs.every((r) => r.status === 'unknown' && r.message.includes('not this host'))).toBe(true);
+    expect(result.summary.total).toBe(result.results.length);
+    expect(await toolkit.health.history(clientId)).toHaveLength(result.results.length);
+    expect((await toolkit.devices.get(deviceId)).lastSeen).not.toBeNull();
+    expect((await toolkit.devices.get(other.id)).lastSeen).toBeNull();
+  });
+
+  test('judges by the configured thresholds', async () => {
+    const thresholds = { memory: { warning: 0, critical: 100 }, disk: { warning: 0, critical: 0 } };
+    const { toolkit } = await testToolkit({ healthChecks: { thresholds } });
+    const { clientId } = await clientHere(toolkit);
+    const { status, results } = await (
+      await toolkit.health.check(clientId, { checks: ['memory', 'disk'] })
+    ).result();
+    expect(results.find((r) => r.check === 'memory')?.status).toBe('warning');
+    expect(results.filter((r) => r.check === 'disk').every((r) => r.status === 'critical')).toBe(true);
+    expect(status).toBe('critical');
+    expect(await toolkit.health.status()).toMatchObject([{ clientId, status: 'critical' }]);
+  });
+
+  test('of a client without devices is unknown, not healthy', async () => {
+    const { toolkit } = await testToolkit();
+    await toolkit.clients.add({ name: 'Empty' });
+    const result = await (await toolkit.health.check('empty')).result();
+    expect(result).toMatchObject({ status: 'unknown', summary: { total: 0 }, results: [] });
+  });
+
+  test('of an unknown client is refused before a job is made', async () => {
+    const { toolkit } = await testToolkit();
+    await expect(toolkit.health.check('nobody')).rejects.toMatchObject({ code: 'CLIENT_NOT_FOUND' });
+    expect(await toolkit.jobs.list()).toEqual([]);
+  });
+
+  test('fans out in batches and answers for every device', async () => {
+    const { toolkit } = await testToolkit({ healthChecks: { probeBatch: 3 } });
+    const { clientId } = await clientHere(toolkit);
+    for (let i = 0; i < 10; i += 1) await toolkit.devices.add({ clientId, name: `pc-${i}` });
+    const { results } = await (await toolkit.health.check(clientId, { checks: ['cpu', 'memory'] })).result();
+    expect(new Set(results.map((r) => r.deviceId)).size).toBe(11);
+    expect(results).toHaveLength(22);
+  });
+});
+
+describe('onboarding', () => {
+  test('by the basic template really does each step, or says why not', async () => {
+    const { toolkit } = await testToolkit();
+    const { clientId, deviceId } = await clientHere(toolkit);
+    const { steps } = await (await toolkit.clients.onboard(clientId, 'basic')).result();
+    expect(steps.map((s) => [s.name, s.status])).toEqual([
+      ['record', 'done'],
+      ['discovery', 'done'],
+      ['agents', 'skipped'],
+      ['baseline-check', 'done'],
+      ['activate', 'done'],
+    ]);
+    expect(steps.find((s) => s.name === 'agents')?.evidence['reason']).toContain('no RMM');
+    expect((await toolkit.clients.get(clientId)).status).toBe('active');
+    expect((await toolkit.devices.get(deviceId)).metadata['facts']).toMatchObject({
+      system: expect.any(String),
+      cores: expect.any(Number),
+    });
+    expect((await toolkit.health.history(clientId)).length).toBeGreaterThanOrEqual(5);
+  });
+
+  test('by the enterprise template asks for a report and ends with what is still open', async () => {
+    const { toolkit } = await testToolkit();
+    const { clientId } = await clientHere(toolkit);
+    const { steps } = await (await toolkit.clients.onboard(clientId, 'enterprise')).result();
+    const evidence = Object.fromEntries(steps.map((s) => [s.name, s.evidence]));
+    expect(evidence['sign-off']).toMatchObject({
+      open: [{ step: 'agents' }, { step: 'security' }, { step: 'backup' }],
+    });
+    const report = await toolkit.jobs.wait(String(evidence['baseline-report']?.['requestedJob']));
+    expect(report).toMatchObject({ type: 'report.generate', state: 'succeeded' });
+    expect(await toolkit.reports.list({ clientId })).toHaveLength(1);
+  });
+
+  test('takes templates from a folder of the company', async () => {
+    const templateDir = await scratchHome();
+    await writeFile(
+      join(templateDir, 'ours.yaml'),
+      'name: ours\ntitle: O\ndescription: D\nsteps:\n  - { name: only, action: activate }\n',
+    );
+    const { toolkit } = await testToolkit({ onboarding: { templateDir } });
+    const { clientId } = await clientHere(toolkit);
+    const { steps } = await (await toolkit.clients.onboard(clientId, 'ours')).result();
+    expect(steps).toMatchObject([{ name: 'only', status: 'done' }]);
+  });
+
+  test.each([
+    ['missing', undefined, 'TEMPLATE_NOT_FOUND'],
+    ['broken', 'name: broken\nsteps: [', 'TEMPLATE_INVALID'],
+  ])('a %s template is refused before a job is made', async (name, text, code) => {
+    const templateDir = await scratchHome();
+    if (text) await writeFile(join(templateDir, `${name}.yaml`), text);
+    const { toolkit } = await testToolkit({ onboarding: { templateDir } });
+    const { clientId } = await clientHere(toolkit);
+    await expect(toolkit.clients.onboard(clientId, name)).rejects.toMatchObject({ code });
+    expect(await toolkit.jobs.list()).toEqual([]);
+  });
+
+  test('a template with an action that does not exist fails at once, with its name', async () => {
+    const templateDir = await scratchHome();
+    await writeFile(
+      join(templateDir, 'odd.yaml'),
+      'name: odd\ntitle: O\ndescription: D\nsteps:\n  - { name: a, action: fly }\n',
+    );
+    const { toolkit } = await testToolkit({ onboarding: { templateDir } });
+    const { clientId } = await clientHere(toolkit);
+    const started = await toolkit.clients.onboard(clientId, 'odd');
+    await expect(started.result()).rejects.toMatchObject({
+      code: 'TEMPLATE_INVALID',
+      message: expect.stringContaining('steps.0.action'),
+    });
+    expect((await toolkit.jobs.get(started.job.id)).attempts).toBe(1);
+  });
+});
+
+describe('a report', () => {
+  test.each(['monthly-summary', 'health-report', 'sla-compliance', 'incident-summary'])(
+    '%s is written as PDF, HTML and Markdown, from recorded rows alone',
+    async (template) => {
+      const { toolkit } = await testToolkit();
+      const { clientId } = await clientHere(toolkit);
+      await (await toolkit.health.check(clientId)).result();
+      const generate = async (format: 'pdf' | 'html' | 'markdown') =>
+        (await (await toolkit.reports.generate({ clientId, template, format })).result()).report;
+
+      const pdf = await readPdf((await generate('pdf')).path);
+      expect(pdf.text).toContain('Acme Corp');
+      expect(pdf.text).toMatch(/Page 1 of \d/);
+      const html = await readFile((await generate('html')).path, 'utf8');
+      expect(html).toContain('<h1>Acme Corp</h1>');
+      expect(html).not.toMatch(/<script|<link|src=|href="http/);
+      const markdown = await readFile((await generate('markdown')).path, 'utf8');
+      expect(markdown).toContain('# Acme Corp');
+      expect(markdown).not.toContain('<svg');
+    },
+  );
+
+  test('in PDF has selectable text, charts as vectors, and a table of results', async () => {
+    const { toolkit } = await testToolkit();
+    const { clientId } = await clientHere(toolkit);
+    for (let i = 0; i < 2; i += 1) await (await toolkit.health.check(clientId)).result();
+    const { report } = await (await toolkit.reports.generate({ clientId })).result();
+    const pdf = await readPdf(report.path);
+    expect(pdf.text).toContain('Health at a glance');
+    expect(pdf.text).toContain('memory');
+    expect(pdf.paths).toBeGreaterThan(20);
+    expect(pdf.images).toBe(0);
+    expect(report.bytes).toBe((await readFile(report.path)).byteLength);
+  });
+
+  test.each(['pdf', 'html', 'markdown'] as const)(
+    'without any recorded row says "no data" in %s, never healthy',
+    async (format) => {
+      const { toolkit } = await testToolkit();
+      await toolkit.clients.add({ name: 'New' });
+      const { report } = await (await toolkit.reports.generate({ clientId: 'new', format })).result();
+      const text = format === 'pdf' ? (await readPdf(report.path)).text : await readFile(report.path, 'utf8');
+      expect(text.toLowerCase()).toContain('no data');
+      expect(text).toContain('unknown');
+      expect(text).not.toMatch(/class="card healthy"|Overall: \*\*healthy/);
+    },
+  );
+
+  test('escapes what comes from devices', async () => {
+    const { toolkit } = await testToolkit();
+    const { clientId, deviceId } = await clientHere(toolkit);
+    await toolkit.parts.storage.write((tx) =>
+      tx.putCheckResult('j', 1, {
+        clientId,
+        deviceId,
+        check: 'services',
+        instance: null,
+        status: 'critical',
+        message: '<img src=x onerror=alert(1)>',
+        value: null,
+        unit: null,
+        thresholds: null,
+        at: new Date().toISOString(),
+      }),
+    );
+    const { report } = await (await toolkit.reports.generate({ clientId, format: 'html' })).result();
+    const html = await readFile(report.path, 'utf8');
+    expect(html).toContain('&lt;img src=x');
+    expect(html).not.toContain('<img');
+  });
+
+  test('is mailed with the file attached, and to each recipient once', async () => {
+    const { port, messages } = await receiver();
+    const { toolkit } = await testToolkit({ mail: { host: '127.0.0.1', port, from: 'MSP <r@msp.example>' } });
+    const { clientId } = await clientHere(toolkit);
+    const result = await (await toolkit.reports.generate({ clientId, email: 'it@acme.example' })).result();
+    expect((await toolkit.jobs.wait(result.sendJobId ?? '')).state).toBe('succeeded');
+    expect(messages).toHaveLength(1);
+    const [attachment] = messages[0]?.attachments ?? [];
+    expect(attachment).toMatchObject({ mimeType: 'application/pdf' });
+    expect(Buffer.from(attachment?.content as ArrayBuffer)).toEqual(await readFile(result.report.path));
+
+    const again = await (await toolkit.reports.send(result.report.id, 'it@acme.example')).result();
+    expect(again).toMatchObject({ state: 'sent', tries: 1 });
+    expect(messages).toHaveLength(1);
+  });
+
+  test('is kept while the mail server is away, and the mail goes out once it is back', async () => {
+    const { port, messages } = await receiver();
+    const config = { mail: { host: '127.0.0.1', port: 1, from: 'r@msp.example' } };
+    const { toolkit } = await testToolkit(config);
+    const { clientId } = await clientHere(toolkit);
+    const { report } = await (await toolkit.reports.generate({ clientId, format: 'html' })).result();
+    const { job } = await toolkit.reports.send(report.id, 'it@acme.example');
+    const engine = await toolkit.parts.engine();
+    await expect.poll(() => engine.get(job.id).error?.code, { timeout: 10_000 }).toBe('MAIL_UNAVAILABLE');
+    expect((await toolkit.reports.get(report.id)).deliveries).toMatchObject([{ state: 'pending' }]);
+    await engine.cancel(job.id, 'test');
+    expect(messages).toEqual([]);
+    expect(port).toBeGreaterThan(0);
+  });
+
+  test('to be mailed without a mail server is refused before a job is made', async () => {
+    const { toolkit } = await testToolkit();
+    const { clientId } = await clientHere(toolkit);
+    await expect(toolkit.reports.generate({ clientId, email: 'a@b.example' })).rejects.toMatchObject({
+      code: 'MAIL_NOT_CONFIGURED',
+    });
+    expect(await toolkit.jobs.list()).toEqual([]);
+  });
+
+  test('by a template that does not exist fails once and names those there are', async () => {
+    const { toolkit } = await testToolkit();
+    const { clientId } = await clientHere(toolkit);
+    const started = await toolkit.reports.generate({ clientId, template: 'nope', format: 'html' });
+    await expect(started.result()).rejects.toMatchObject({
+      code: 'TEMPLATE_NOT_FOUND',
+      hint: expect.stringContaining('monthly-summary'),
+    });
+  });
+
+  test('by a template of the company needs one file', async () => {
+    const templateDir = await scratchHome();
+    await writeFile(join(templateDir, 'letter.njk'), '<h1>Dear {{ client.name }}</h1>');
+    const { toolkit } = await testToolkit({ reporting: { templateDir } });
+    const { clientId } = await clientHere(toolkit);
+    expect(await toolkit.reports.templates()).toContain('letter');
+    const { report } = await (
+      await toolkit.reports.generate({ clientId, template: 'letter', format: 'markdown' })
+    ).result();
+    expect(await readFile(report.path, 'utf8')).toBe('# Dear Acme Corp\n');
+  });
+
+  test('without a browser fails with the command that installs one, and leaves nothing behind', async () => {
+    const { home, toolkit } = await testToolkit({ reporting: { browser: '/nonexistent/chromium' } });
+    const { clientId } = await clientHere(toolkit);
+    const started = await toolkit.reports.generate({ clientId });
+    await expect(started.result()).rejects.toMatchObject({
+      code: 'BROWSER_MISSING',
+      details: { path: '/nonexistent/chromium' },
+    });
+    await expect(readdir(join(home, 'reports'))).rejects.toThrow('ENOENT');
+    expect(await toolkit.reports.list()).toEqual([]);
+  });
+
+  test('that does not fit on the disk leaves no half file, and is written once there is room', async () => {
+    const outputDir = await scratchHome();
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', outputDir]);
+    onTestFinished(() => void execFileSync('umount', [outputDir]));
+    const { toolkit } = await testToolkit({ reporting: { outputDir } });
+    const { clientId } = await clientHere(toolkit);
+    await (await toolkit.health.check(clientId)).result();
+    const started = await toolkit.reports.generate({ clientId, format: 'html' });
+    await toolkit.startWorkers();
+    const engine = await toolkit.parts.engine();
+    await expect.poll(() => engine.get(started.job.id).error?.code, { timeout: 10_000 }).toBe('DISK_FULL');
+    expect(await readdir(join(outputDir, clientId))).toEqual([]);
+    expect(await toolkit.reports.list()).toEqual([]);
+    execFileSync('mount', ['-o', 'remount,size=4m', outputDir]);
+    const { report } = await started.result();
+    expect(await readdir(join(outputDir, clientId))).toEqual([report.path.split('/').at(-1)]);
+  });
+
+  test('fifty PDFs and more in a row leave no browser behind', async () => {
+    const { toolkit } = await testToolkit();
+    const { clientId } = await clientHere(toolkit);
+    const started = await Promise.all(
+      Array.from({ length: 60 }, () => toolkit.reports.generate({ clientId, template: 'incident-summary' })),
+    );
+    const reports = await Promise.all(started.map((s) => s.result()));
+    expect(new Set(reports.map((r) => r.report.path)).size).toBe(60);
+    // Browsers that this process started, with what they left: a zombie is still listed.
+    const browsers = () => ownBrowsers().length;
+    expect(browsers()).toBeLessThanOrEqual(1);
+    await toolkit.close();
+    expect(browsers()).toBe(0);
+  });
+});
+
+test('a browser that is killed in the middle is replaced and the report is written', async () => {
+  const { toolkit } = await testToolkit();
+  const { clientId } = await clientHere(toolkit);
+  await (await toolkit.reports.generate({ clientId })).result();
+  const started = await toolkit.reports.generate({ clientId });
+  const own = ownBrowsers();
+  expect(own.length).toBeGreaterThan(0);
+  for (const pid of own) process.kill(pid, 'SIGKILL');
+  expect((await started.result()).report.bytes).toBeGreaterThan(1000);
+});
+
+test('a home that can not be used says so', async () => {
+  const { openToolkit } = await import('../../src/entry/toolkit.ts');
+  const parent = await scratchHome();
+  await writeFile(join(parent, 'file'), '');
+  await expect(openToolkit({ home: join(parent, 'file') })).rejects.toMatchObject({
+    code: 'HOME_UNUSABLE',
+    kind: 'usage',
+  });
+});

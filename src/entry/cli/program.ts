@@ -11,7 +11,7 @@ const commands: Record<string, { about: string; load: () => Promise<{ register: 
   doctor: { about: 'look for what is wrong here and say how to mend it', load: () => import('./doctor.ts') },
   demo: { about: 'run the main job once, in a scratch home', load: () => import('./demo.ts') },
   serve: { about: 'run all queues unattended', load: () => import('./serve.ts') },
-  worker: { about: 'run some of the queues', load: () => import('./serve.ts') },
+  worker: { about: 'run some of the queues', load: () => import('./worker.ts') },
   mcp: { about: 'serve AI agents over stdio (Model Context Protocol)', load: () => import('./mcp.ts') },
   client: { about: 'clients: list, add, show, update, remove, onboard', load: () => import('./client.ts') },
   device: { about: 'devices: list, add, show, update, remove', load: () => import('./device.ts') },
@@ -55,17 +55,9 @@ export async function createProgram(argv: readonly string[], lifecycle: Lifecycl
     .configureOutput({ outputError: () => {} })
     .exitOverride();
   const wanted = argv.find((word) => word in commands);
-  const loaded = new Set<unknown>();
   for (const [name, { about, load }] of Object.entries(commands)) {
-    if (name !== wanted) {
-      if (!program.commands.some((command) => command.name() === name))
-        program.command(name).description(about);
-      continue;
-    }
-    const module = await load();
-    if (loaded.has(module)) continue;
-    loaded.add(module);
-    module.register(program, lifecycle);
+    if (name === wanted) (await load()).register(program, lifecycle);
+    else program.command(name).description(about);
   }
   for (const command of program.commands) overrideExit(command);
   return program;

@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import type { QueueName } from '../../jobs/engine/define.ts';
+import type { CommandContext } from './context.ts';
+
+/** How long jobs may go on after SIGTERM before they go back to the queue, in ms. */
+const drainMs = 20_000;
+
+async function untilStopped(context: CommandContext): Promise<void> {
+  if (!context.signal.aborted) {
+    // The open Redis connections keep the process alive meanwhile.
+    await once(context.signal, 'abort');
+  }
+  context.output.note('Stopping: no more jobs are taken. A second signal stops at once.');
+}
+
+/** A worker that has no database of its own: it measures, and answers through Redis. */
+export async function probeAlone(context: CommandContext, concurrency: number | undefined): Promise<void> {
+  const [
+    { loadConfig },
+    { openHome },
+    { openPorts, settingsOf },
+    { openRedisLink },
+    { startWorkers },
+    { redisSettings },
+    clock,
+    { registry },
+  ] = await Promise.all([
+    import('../config.ts'),
+    import('../home.ts'),
+    import('../ports.ts'),
+    import('../../jobs/engine/redis-link.ts'),
+    import('../../workers/worker.ts'),
+    import('../redis-settings.ts'),
+    import('../../domain/clock.ts'),
+    import('../../jobs/registry.ts'),
+  ]);
+  const { environment, options } = context;
+  const home = openHome(environment);
+  const { config } = await loadConfig({ home, cwd: process.cwd(), environment, file: options.config });
+  const log = await context.log('info');
+  const link = openRedisLink(redisSettings(config, home, environment, ''), log);
+  const outside = openPorts({ home, config, environment, clock: clock.systemClock, log }, undefined);
+  const workers = await startWorkers({
+    link,
+    registry,
+    clock: clock.systemClock,
+    log,
+    ports: outside.ports,
+    settings: settingsOf(config),
+    queues: ['probe'],
+    concurrency: concurrency ? { probe: concurrency } : undefined,
+    name: `${(await import('node:os')).hostname()}:${process.pid}`,
+  });
+  context.output.note('Running the queue probe, without a database.');
+  await untilStopped(context);
+  await workers.close(drainMs);
+  await outside.close();
+  await link.close();
+}
+
+/** Runs `queues` (all without any) until Ctrl-C or SIGTERM. */
+export async function runWorkers(
+  context: CommandContext,
+  queues: QueueName[] | undefined,
+  concurrency: number | undefined,
+): Promise<void> {
+  const toolkit = await context.toolkit({ level: 'info' });
+  const each = concurrency
+    ? Object.fromEntries((queues ?? []).map((name) => [name, concurrency]))
+    : undefined;
+  const workers = await toolkit.startWorkers(queues, each);
+  const { link } = await toolkit.parts.engine();
+  toolkit.parts.log.info(
+    { queues: workers.queues, redis: link.address, home: toolkit.parts.home },
+    'Workers are ready',
+  );
+  context.output.note(`Running the queues ${workers.queues.join(', ')}. Ctrl-C stops.`);
+  await untilStopped(context);
+  await toolkit.close(drainMs);
+}

@@ -148,10 +148,9 @@ export async function listClients(
   storage: Storage,
   filter: { status?: Client['status']; tier?: Client['tier'] } = {},
 ): Promise<Client[]> {
-  const rows = await storage
-    .em()
-    .find(ClientEntity, filter, { orderBy: { id: 'asc' }, disableIdentityMap: true });
-  return rows.map(toClient);
+  return storage.read
+    .clients(filter)
+    .map((row) => clientSchema.parse({ ...row, metadata: JSON.parse(row.metadata) }));
 }
 
 /** Throws CLIENT_NOT_FOUND. */

@@ -5,6 +5,7 @@ import { type Actor, recordAudit } from './audit.ts';
 import { ClientEntity, clientIdSchema, clientNotFound, nameSchema } from './client.ts';
 import { DomainError, parseChanges, parseWith } from './errors.ts';
 import { v7 as newId } from 'uuid';
+import type { ProbeTarget } from './ports.ts';
 import type { Storage } from './storage/storage.ts';
 
 export const deviceTypes = [
@@ -113,6 +114,17 @@ export async function listDevices(storage: Storage, filter: { clientId?: string 
     disableIdentityMap: true,
   });
   return rows.map(toDevice);
+}
+
+/** The devices of a client as probes are told of them: a plain read, for the way that every check takes. */
+export function probeTargets(storage: Storage, clientId: string): ProbeTarget[] {
+  return storage.read.devicesOf(clientId).map((row) => ({
+    id: row.id,
+    name: row.name,
+    type: row.type as Device['type'],
+    rmmDeviceId: row.rmm_device_id,
+    metadata: JSON.parse(row.metadata),
+  }));
 }
 
 export async function getDevice(storage: Storage, id: string): Promise<Device> {

@@ -1,7 +1,9 @@
-import { destination, pino } from 'pino';
+import { createRequire } from 'node:module';
+import type * as Pino from 'pino';
+import type { Logger } from 'pino';
 import type { Log } from '../domain/log.ts';
 import { mask, maskText } from '../domain/mask.ts';
-import type { logLevels } from './config.ts';
+import { logLevels } from './config-levels.ts';
 
 export interface LogSettings {
   level: (typeof logLevels)[number];
@@ -9,11 +11,12 @@ export interface LogSettings {
   file?: string | undefined;
 }
 
-/** A structured log in JSON lines in which no secret survives, neither in messages nor in fields at any depth. */
-export function createLog(settings: LogSettings): Log {
+function openPino({ level, file }: LogSettings): Logger {
+  // Loaded at the first line that is written; most short commands write none.
+  const { destination, pino } = createRequire(import.meta.url)('pino') as typeof Pino;
   return pino(
     {
-      level: settings.level,
+      level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: {
@@ -29,8 +32,20 @@ export function createLog(settings: LogSettings): Log {
         },
       },
     },
-    settings.file
-      ? destination({ dest: settings.file, mkdir: true, sync: true, mode: 0o600 })
+    file
+      ? destination({ dest: file, mkdir: true, sync: true, mode: 0o600 })
       : destination({ dest: 2, sync: true }),
   );
+}
+
+/** A structured log in JSON lines in which no secret survives, neither in messages nor in fields at any depth. */
+export function createLog(settings: LogSettings): Log {
+  const lowest = logLevels.indexOf(settings.level);
+  let logger: Logger | undefined;
+  const at = (level: 'debug' | 'info' | 'warn' | 'error') => (fields: object, message: string) => {
+    if (logLevels.indexOf(level) < lowest) return;
+    logger ??= openPino(settings);
+    logger[level](fields, message);
+  };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }

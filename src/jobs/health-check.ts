@@ -11,8 +11,9 @@ import {
   unmeasured,
   worst,
 } from '../domain/check.ts';
-import { clientIdSchema, getClient } from '../domain/client.ts';
-import { type Device, listDevices } from '../domain/device.ts';
+import { clientIdSchema, clientNotFound } from '../domain/client.ts';
+import { probeTargets } from '../domain/device.ts';
+import type { ProbeTarget } from '../domain/ports.ts';
 import type { Statements } from '../domain/storage/statements.ts';
 import { defineJob, type JobContext, type Outcome } from './engine/define.ts';
 import { healthProbe, type ProbePayload } from './health-probe.ts';
@@ -51,10 +52,10 @@ async function checkClient(
   context: JobContext,
   wish: z.infer<typeof payload>,
 ): Promise<Outcome<HealthCheckResult>> {
-  await getClient(context.storage, wish.clientId);
-  const devices = await listDevices(context.storage, { clientId: wish.clientId });
+  if (!context.storage.read.clientExists(wish.clientId)) throw clientNotFound(wish.clientId);
+  const devices = probeTargets(context.storage, wish.clientId);
   context.progress(10, `measuring ${devices.length} device${devices.length === 1 ? '' : 's'}`);
-  const results = await measureAll(context, devices, wish.checks);
+  const results = await measureAll(context, wish.clientId, devices, wish.checks);
   context.progress(90, 'recording the results');
   const statusesFound = results.map((r) => r.status);
   return {
@@ -71,24 +72,18 @@ async function checkClient(
 /** Fans the devices out in batches and judges what comes back. A batch that failed leaves its devices `unknown`. */
 export async function measureAll(
   context: JobContext,
-  devices: readonly Device[],
+  clientId: string,
+  devices: ProbeTarget[],
   checks: readonly CheckName[],
 ): Promise<CheckResult[]> {
   const { probeBatch, networkTargets, thresholds } = context.settings;
   const batches: ProbePayload[] = [];
   for (let i = 0; i < devices.length; i += probeBatch) {
-    const targets = devices.slice(i, i + probeBatch).map(({ id, name, type, rmmDeviceId, metadata }) => ({
-      id,
-      name,
-      type,
-      rmmDeviceId,
-      metadata,
-    }));
-    batches.push({ devices: targets, checks: [...checks], networkTargets: [...networkTargets] });
+    const batch = devices.slice(i, i + probeBatch);
+    batches.push({ devices: batch, checks: [...checks], networkTargets: [...networkTargets] });
   }
   const outcomes = await context.children(healthProbe, batches);
   const at = context.clock.now().toISOString();
-  const clientOf = new Map(devices.map((device) => [device.id, device.clientId]));
   return outcomes.flatMap((outcome, index) => {
     const answers =
       outcome.result ??
@@ -100,7 +95,7 @@ export async function measureAll(
       }));
     return answers.flatMap(({ deviceId, measurements }) =>
       measurements.map((measurement) => ({
-        clientId: clientOf.get(deviceId) ?? '',
+        clientId,
         deviceId,
         check: measurement.check,
         instance: measurement.instance || null,
@@ -116,15 +111,9 @@ export async function measureAll(
 
 /** Writes the results; those of a device that was removed meanwhile are dropped. */
 export function recordResults(tx: Statements, context: JobContext, results: readonly CheckResult[]): void {
-  const exists = new Map<string, boolean>();
-  for (const r of results) {
-    let known = exists.get(r.deviceId);
-    if (known === undefined) {
-      known = tx.deviceExists(r.deviceId);
-      exists.set(r.deviceId, known);
-    }
-    if (!known) continue;
-    tx.putCheckResult(context.job.id, context.job.attempt, r);
-    if (r.status !== 'unknown') tx.setDeviceSeen(r.deviceId, r.at);
+  for (const [deviceId, all] of Map.groupBy(results, (r) => r.deviceId)) {
+    const seen = all.findLast((r) => r.status !== 'unknown')?.at ?? null;
+    if (!tx.setDeviceSeen(deviceId, seen)) continue;
+    for (const r of all) tx.putCheckResult(context.job.id, context.job.attempt, r);
   }
 }

@@ -1,7 +1,7 @@
 import { checkNames, summarize, worst } from '../domain/check.ts';
 import type { Client } from '../domain/client.ts';
 import { nowIso } from '../domain/clock.ts';
-import { listDevices } from '../domain/device.ts';
+import { listDevices, probeTargets } from '../domain/device.ts';
 import type { OnboardingAction } from '../domain/onboarding.ts';
 import type { JobContext, StepOutcome } from './engine/define.ts';
 import { measureAll, recordResults } from './health-check.ts';
@@ -58,9 +58,9 @@ export const onboardingActions: Record<OnboardingAction, Action> = {
   'verify-backup': async () => skipped('no backup provider is configured'),
 
   'baseline-check': async (context, client) => {
-    const devices = await listDevices(context.storage, { clientId: client.id });
+    const devices = probeTargets(context.storage, client.id);
     if (devices.length === 0) return skipped('the client has no devices yet');
-    const results = await measureAll(context, devices, checkNames);
+    const results = await measureAll(context, client.id, devices, checkNames);
     const statuses = results.map((r) => r.status);
     return {
       evidence: { devices: devices.length, status: worst(statuses), summary: summarize(statuses) },

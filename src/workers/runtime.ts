@@ -46,6 +46,11 @@ export interface RuntimeParts {
   running: Map<string, RunningAttempt>;
 }
 
+/** The last progress of an attempt that is not in its row yet. */
+interface Told {
+  unwritten: Progress | undefined;
+}
+
 /** Thrown by writes of an attempt that a newer one has replaced. */
 class StaleAttempt extends Error {
   override name = 'StaleAttempt';
@@ -124,11 +129,14 @@ export async function runJob(
   if (!row) return null;
   const attempt = row.attempt;
 
+  const told: Told = { unwritten: undefined };
+
   async function end(state: JobState, error: DomainError | null, outcome?: Outcome<unknown>): Promise<void> {
     const ended = await storage.write((tx) => {
       if (!tx.isCurrent(id, attempt)) return false;
       // First what the job leaves, for that may complete its result: the id of a job it asks for, say.
       outcome?.record?.(tx);
+      if (told.unwritten) tx.setProgress(id, attempt, told.unwritten);
       const result =
         outcome && parseWith(definition.result, outcome.result, `result of ${row?.type}`, 'INTERNAL');
       return tx.finishJob({ id, attempt, state, result, error: error?.toJSON() ?? null, now: nowIso(clock) });
@@ -157,7 +165,7 @@ export async function runJob(
   const timer = setTimeout(() => stop('timeout'), definition.timeoutMs);
   lostLock?.addEventListener('abort', () => stop('lost lock'), { once: true });
   parts.running.set(id, { stop });
-  const context = createContext(queueJob, token, row, stopper.signal, engine, parts);
+  const context = createContext(queueJob, token, row, stopper.signal, engine, parts, told);
   try {
     const payload = parseWith(
       definition.payload,
@@ -215,11 +223,11 @@ function createContext(
   signal: AbortSignal,
   engine: Engine,
   parts: RuntimeParts,
+  told: Told,
 ): JobContext {
   const { storage, clock, signals } = engine;
   const { id, attempt } = row;
   const log = jobLog(engine, row);
-  let unwritten: Progress | undefined;
 
   const write: JobContext['write'] = (work) =>
     storage.write((tx) => {
@@ -228,8 +236,8 @@ function createContext(
     });
 
   function writeProgress(): void {
-    const progress = unwritten;
-    unwritten = undefined;
+    const progress = told.unwritten;
+    told.unwritten = undefined;
     if (progress) storage.write((tx) => tx.setProgress(id, attempt, progress)).catch(() => {});
   }
 
@@ -328,8 +336,8 @@ function createContext(
       const progress: Progress = { percent, message };
       signals.publish({ kind: 'progress', id, progress });
       // The row is for those who come later; a quick succession shares a commit.
-      if (unwritten === undefined) setTimeout(writeProgress, 100).unref();
-      unwritten = progress;
+      if (told.unwritten === undefined) setTimeout(writeProgress, 100).unref();
+      told.unwritten = progress;
     },
     enqueue: (tx, job, payload) => engine.insert(tx, job, payload, { requestedBy: `job:${id}` }).id,
   };

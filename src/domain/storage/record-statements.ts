@@ -16,6 +16,14 @@ export interface ResultRow {
   at: string;
 }
 
+export interface DeviceRow {
+  id: string;
+  name: string;
+  type: string;
+  rmm_device_id: string | null;
+  metadata: string;
+}
+
 export interface DeliveryRow {
   id: string;
   state: string;
@@ -56,14 +64,39 @@ export function recordStatements(sql: Prepare) {
       );
     },
 
-    deviceExists(id: string): boolean {
-      return sql('select 1 from devices where id = ?').get(id) !== undefined;
+    countResults(): number {
+      return sql('select count(*) from check_results').pluck().get() as number;
     },
 
-    setDeviceSeen(id: string, at: string): void {
-      sql('update devices set last_seen = @at where id = @id and (last_seen is null or last_seen < @at)').run(
-        { id, at },
-      );
+    /** All clients by id, under the names of their JSON form; metadata still as text. */
+    clients(filter: { status?: string; tier?: string }): (Record<string, unknown> & { metadata: string })[] {
+      const { status = null, tier = null } = filter;
+      return sql(
+        `select id, name, contact_email as "contactEmail", tier, status, timezone, metadata,
+           created_at as "createdAt", updated_at as "updatedAt"
+         from clients
+         where (@status is null or status = @status) and (@tier is null or tier = @tier) order by id`,
+      ).all({ status, tier }) as (Record<string, unknown> & { metadata: string })[];
+    },
+
+    clientExists(id: string): boolean {
+      return sql('select 1 from clients where id = ?').get(id) !== undefined;
+    },
+
+    /** The devices of a client, metadata still as text. */
+    devicesOf(clientId: string): DeviceRow[] {
+      return sql(
+        'select id, name, type, rmm_device_id, metadata from devices where client_id = ? order by name',
+      ).all(clientId) as DeviceRow[];
+    },
+
+    /** Notes when the device last answered (null: it did not). False where the device is gone. */
+    setDeviceSeen(id: string, at: string | null): boolean {
+      const { changes } = sql(
+        `update devices set last_seen = case when @at is null or last_seen >= @at then last_seen else @at end
+         where id = @id`,
+      ).run({ id, at });
+      return changes === 1;
     },
 
     setDeviceFacts(id: string, facts: Record<string, unknown>): void {

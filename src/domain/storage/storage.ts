@@ -147,9 +147,10 @@ function unusable(file: string, error: unknown): DomainError {
 }
 
 function createStorage(native: Database.Database): Storage {
-  const orm = createOrm(native);
   const statements = createStatements(native);
-  const kysely = () => (orm.em.getConnection() as AbstractSqlConnection).getClient();
+  // Made at its first use: a command that only reads a list has no need of it, and it takes longer than the list.
+  let made: MikroORM | undefined;
+  const orm = () => (made ??= createOrm(native));
 
   let waiting: { run: () => void; settle: (failure?: unknown) => void }[] = [];
 
@@ -177,18 +178,25 @@ function createStorage(native: Database.Database): Storage {
     for (const entry of batch) entry.settle(outcomes.get(entry));
   }
 
+  /** Runs `work` while no transaction of the ORM is open: Kysely lends its one connection to one user at a time. */
+  async function exclusively(work: () => void): Promise<void> {
+    if (!made) return work();
+    const connection = made.em.getConnection() as AbstractSqlConnection;
+    await connection
+      .getClient()
+      .connection()
+      .execute(async () => work());
+  }
+
   async function flush(): Promise<void> {
     const batch: typeof waiting = [];
     try {
-      // Kysely lends its single connection to one user at a time, so no ORM transaction is open in here. What
-      // arrives while we wait for it still joins this commit.
-      await kysely()
-        .connection()
-        .execute(async () => {
-          batch.push(...waiting);
-          waiting = [];
-          commitAll(batch);
-        });
+      // What arrives while we wait our turn still joins this commit.
+      await exclusively(() => {
+        batch.push(...waiting);
+        waiting = [];
+        commitAll(batch);
+      });
     } catch (error) {
       const stranded = batch.length > 0 ? batch : waiting.splice(0);
       for (const entry of stranded) entry.settle(toDomainError(error));
@@ -196,10 +204,12 @@ function createStorage(native: Database.Database): Storage {
   }
 
   const storage = {
-    em: () => orm.em.fork(),
+    em: () => orm().em.fork(),
     async transaction<T>(work: (em: EntityManager, statements: Statements) => Promise<T>): Promise<T> {
       try {
-        return await orm.em.fork().transactional((em) => work(em, statements));
+        return await orm()
+          .em.fork()
+          .transactional((em) => work(em, statements));
       } catch (error) {
         throw toDomainError(error);
       }
@@ -219,7 +229,7 @@ function createStorage(native: Database.Database): Storage {
     read: statements,
     async close(): Promise<void> {
       while (waiting.length > 0) await flush();
-      await orm.close();
+      await made?.close();
       if (native.open) native.close();
     },
   };

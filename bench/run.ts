@@ -1,0 +1,56 @@
+/**
+ * Benchmarks, each a ratio against the bare engine measured in the same run: machines differ, ratios hardly do.
+ * Rounds are interleaved, so that a slow moment hits both sides; figures are medians of five.
+ *
+ *   npm run bench            a table
+ *   npm run bench -- --json  one JSON object
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stopEmbeddedRedis } from '../src/jobs/engine/embedded-redis.ts';
+import { checkPath } from './check-path.ts';
+import { pdf } from './pdf.ts';
+import { roundTrip } from './round-trip.ts';
+import { startUp } from './start-up.ts';
+
+/** Key of the JSON object, what it means, and whether more or less of it is better. */
+const meanings: Record<string, string> = {
+  bareJobsPerS: 'bare BullMQ, no-op jobs a second',
+  bareUpsertJobsPerS: 'the same with one plain SQLite upsert a job',
+  checkPathDevicesPerS: 'our check path: 20 clients of 100 devices, five results each',
+  checkPathVsBare: 'ours to bare; more is better, at least 0.6',
+  versionVsNode: '--version to node -e 0, whole process; less is better',
+  clientListVsNode: 'client list --json with 1,000 clients to node -e 0; less is better',
+  bareRoundTripP50Ms: 'bare BullMQ, add to result',
+  roundTripP50Ms: 'our submit to result of an empty job',
+  roundTripVsBare: 'ours to bare; less is better',
+  barePdfMs: 'a bare page.pdf() of a report, warm',
+  pdfMs: 'our PDF of the same HTML, warm',
+  pdfVsBare: 'ours to bare; less is better',
+};
+
+const home = await mkdtemp(join(tmpdir(), 'msp-bench-'));
+try {
+  const results: Record<string, number> = {};
+  for (const part of [checkPath, roundTrip, startUp, pdf]) {
+    process.stderr.write(`${part.name} ...\n`);
+    Object.assign(results, await part(home));
+  }
+  if (process.argv.includes('--json')) {
+    console.log(
+      JSON.stringify(
+        { ...results, cores: cpus().length, node: process.version, at: new Date().toISOString() },
+        null,
+        2,
+      ),
+    );
+  } else {
+    for (const [key, value] of Object.entries(results)) {
+      console.log(`${key.padEnd(22)} ${String(value).padStart(9)}  ${meanings[key] ?? ''}`);
+    }
+  }
+} finally {
+  await stopEmbeddedRedis(join(home, 'redis'));
+  await rm(home, { recursive: true, force: true });
+}

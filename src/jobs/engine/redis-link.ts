@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { join } from 'node:path';
 import type { RedisOptions } from 'bullmq';
 import { Redis } from 'ioredis';
@@ -62,6 +63,7 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
   let closed = false;
   let reviving: Promise<unknown> | undefined;
   let watch: Redis | undefined;
+  let trusted = false;
 
   /** Starts the embedded server again when it has gone while we still need it. */
   function revive(): void {
@@ -92,20 +94,26 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
     };
   }
 
+  /** Rejects unless the server answers within a second. */
   async function answer(connection: Redis): Promise<void> {
-    if (connection.status !== 'ready') {
-      await new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error('no answer within 1 s')), 1000);
-        connection.once('ready', () => {
-          clearTimeout(timer);
-          resolve();
-        });
+    const limit = AbortSignal.timeout(1000);
+    const late = once(limit, 'abort').then(() => Promise.reject(new Error('no answer within 1 s')));
+    late.catch(() => {});
+    if (connection.status !== 'ready')
+      await Promise.race([once(connection, 'ready', { signal: limit }), late]);
+    await Promise.race([connection.ping(), late]);
+  }
+
+  async function assertSafe(connection: Redis): Promise<void> {
+    if (trusted || !settings.url || settings.allowUnsafe) return;
+    const problems = await unsafeSettings(connection);
+    if (problems.length > 0) {
+      throw new DomainError('REDIS_UNSAFE', `Redis at ${address} could lose jobs: ${problems.join('; ')}.`, {
+        details: { address, problems },
+        hint: 'Set maxmemory-policy noeviction and appendonly yes there, or redis.allowUnsafe to go on all the same.',
       });
     }
-    await Promise.race([
-      connection.ping(),
-      new Promise((_, reject) => setTimeout(() => reject(new Error('no answer within 1 s')), 1000).unref()),
-    ]);
+    trusted = true;
   }
 
   return {
@@ -115,11 +123,16 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
     options,
     connect: () => track(new Redis(options('producer'))),
     async ready() {
-      if (!settings.url) await ensureEmbeddedRedis({ folder, searchPath: settings.searchPath });
-      const first = watch === undefined;
+      const answers =
+        watch?.status === 'ready' &&
+        (await answer(watch).then(
+          () => true,
+          () => false,
+        ));
+      if (!answers && !settings.url) await ensureEmbeddedRedis({ folder, searchPath: settings.searchPath });
       watch ??= track(new Redis(options('producer')));
       try {
-        await answer(watch);
+        if (!answers) await answer(watch);
       } catch (error) {
         throw new DomainError('REDIS_UNAVAILABLE', `Redis at ${address} does not answer.`, {
           details: { address, reason: error instanceof Error ? error.message : String(error) },
@@ -127,19 +140,7 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
           cause: error,
         });
       }
-      if (first && settings.url) {
-        const problems = await unsafeSettings(watch);
-        if (problems.length > 0 && !settings.allowUnsafe) {
-          throw new DomainError(
-            'REDIS_UNSAFE',
-            `Redis at ${address} could lose jobs: ${problems.join('; ')}.`,
-            {
-              details: { address, problems },
-              hint: 'Set maxmemory-policy noeviction and appendonly yes there, or redis.allowUnsafe to go on all the same.',
-            },
-          );
-        }
-      }
+      await assertSafe(watch);
     },
     async close() {
       closed = true;

@@ -29,11 +29,28 @@ function fields(section: z.ZodObject, inner: string): string[] {
   });
 }
 
+/** For lists, which have no default worth showing. */
+const examples: Record<string, string[]> = {
+  schedules: [
+    '- name: acme-nightly',
+    '  cron: "0 2 * * *"',
+    '  timezone: Europe/Berlin',
+    '  jobType: health.check',
+    '  payload: { clientId: acme-corp }',
+  ],
+};
+
 /** A configuration file in which every setting stands as a comment with its default, made from the schema. */
 export function configTemplate(): string {
   const sections = Object.entries(configSchema.shape).flatMap(([name, section]) => {
     const { type } = unwrap(section);
-    return type instanceof z.ZodObject ? ['', `${name}:`, ...fields(type, '')] : [];
+    if (type instanceof z.ZodObject) return ['', `${name}:`, ...fields(type, '')];
+    return [
+      '',
+      `${name}:`,
+      `  # ${section.description}`,
+      ...(examples[name] ?? []).map((line) => `  # ${line}`),
+    ];
   });
   return [
     '# yaml-language-server: $schema=./config.schema.json',

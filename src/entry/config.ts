@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { thresholdsSchema } from '../domain/check.ts';
 import { timezoneSchema } from '../domain/client.ts';
 import { DomainError } from '../domain/errors.ts';
+import { scheduleSchema } from '../domain/schedule.ts';
 import { logLevels } from './config-levels.ts';
 
 export { logLevels };
@@ -65,6 +66,10 @@ export const configSchema = z.strictObject({
       .default('resend')
       .describe('What to do when a crash leaves open whether a mail went out.'),
   }),
+  schedules: z
+    .array(scheduleSchema)
+    .default([])
+    .describe('Recurring jobs, which serve asks for at their times.'),
 });
 
 export type Config = z.infer<typeof configSchema>;

@@ -58,7 +58,7 @@ export async function probeAlone(context: CommandContext, concurrency: number | 
   await link.close();
 }
 
-/** Runs `queues` (all without any) until Ctrl-C or SIGTERM. */
+/** Runs `queues` until Ctrl-C or SIGTERM; without any it runs all of them, and the schedules. */
 export async function runWorkers(
   context: CommandContext,
   queues: QueueName[] | undefined,
@@ -69,12 +69,22 @@ export async function runWorkers(
     ? Object.fromEntries((queues ?? []).map((name) => [name, concurrency]))
     : undefined;
   const workers = await toolkit.startWorkers(queues, each);
-  const { link } = await toolkit.parts.engine();
+  const engine = await toolkit.parts.engine();
+  const { schedules } = toolkit.parts.config;
+  const scheduler = queues
+    ? undefined
+    : (await import('../../scheduler/scheduler.ts')).startScheduler(engine, schedules);
   toolkit.parts.log.info(
-    { queues: workers.queues, redis: link.address, home: toolkit.parts.home },
+    {
+      queues: workers.queues,
+      redis: engine.link.address,
+      schedules: scheduler?.next() ?? [],
+      home: toolkit.parts.home,
+    },
     'Workers are ready',
   );
   context.output.note(`Running the queues ${workers.queues.join(', ')}. Ctrl-C stops.`);
   await untilStopped(context);
+  scheduler?.close();
   await toolkit.close(drainMs);
 }

@@ -17,7 +17,7 @@ export async function pdf(home: string): Promise<Record<string, number>> {
   await toolkit.close();
 
   const { signal } = new AbortController();
-  const pool = createBrowserPool({ root: process.getuid?.() === 0 }, silentLog);
+  const pool = createBrowserPool({ sandbox: process.getuid?.() !== 0 }, silentLog);
   const times = { bare: [] as number[], ours: [] as number[] };
   await pool.withPage(signal, async (page) => {
     const bare = async () => {

@@ -50,6 +50,12 @@ export const configSchema = z.strictObject({
   reporting: section({
     templateDir: z.string().optional().describe('A folder of your own report templates; they win over ours.'),
     outputDir: z.string().optional().describe('Default: reports in the home.'),
+    sandbox: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Chromium's sandbox; false where a container forbids it. Reports have neither scripts nor network.",
+      ),
     browser: z.string().optional().describe('Path of Chrome or Chromium; default: found on the system.'),
   }),
   onboarding: section({

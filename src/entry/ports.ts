@@ -71,7 +71,9 @@ export function openPorts(
   storage: Storage | undefined,
 ): { ports: Ports; browser: BrowserPool; close(): Promise<void> } {
   const { home, config, clock, log } = around;
-  const browser = createBrowserPool({ ...browserSettings(around), root: process.getuid?.() === 0 }, log);
+  // Chromium's sandbox refuses to work for root.
+  const sandbox = config.reporting.sandbox && process.getuid?.() !== 0;
+  const browser = createBrowserPool({ ...browserSettings(around), sandbox }, log);
   const credentials = openCredentials(around);
   const noDatabase = new Proxy({} as Storage, {
     get() {

@@ -4,7 +4,7 @@ import { mask, maskText } from '../domain/mask.ts';
 import { createProgram } from './cli/program.ts';
 
 /** The one place where kinds of errors become exit codes. */
-const exitCodes: Record<ErrorKind, number> = { failed: 1, usage: 2, auth: 4, interrupted: 130 };
+export const exitCodes: Record<ErrorKind, number> = { failed: 1, usage: 2, auth: 4, interrupted: 130 };
 
 function report(error: unknown, json: boolean): number {
   const known =

@@ -41,8 +41,10 @@ function globals(command: Command): Command {
     .option('--log-file <file>', 'log to a file instead of stderr');
 }
 
-/** The command line, with the commands of `argv`'s noun loaded. */
-export async function createProgram(argv: readonly string[], lifecycle: Lifecycle): Promise<Command> {
+/**
+ * The command line, with the commands of `argv`'s noun loaded, or those of all nouns for `'all'`.
+ */
+export async function createProgram(argv: readonly string[] | 'all', lifecycle: Lifecycle): Promise<Command> {
   const program = globals(new Command('msp-toolkit'))
     .description(
       'Unattended work for managed service providers: onboarding, health checks and client reports.',
@@ -54,9 +56,9 @@ export async function createProgram(argv: readonly string[], lifecycle: Lifecycl
     // Errors are printed in one place, for people or as JSON.
     .configureOutput({ outputError: () => {} })
     .exitOverride();
-  const wanted = argv.find((word) => word in commands);
+  const wanted = argv === 'all' ? undefined : argv.find((word) => word in commands);
   for (const [name, { about, load }] of Object.entries(commands)) {
-    if (name === wanted) (await load()).register(program, lifecycle);
+    if (argv === 'all' || name === wanted) (await load()).register(program, lifecycle);
     else program.command(name).description(about);
   }
   for (const command of program.commands) overrideExit(command);

@@ -65,7 +65,7 @@ interface Lease {
   free: Page[];
 }
 
-export function createBrowserPool(settings: BrowserSettings & { root: boolean }, log: Log): BrowserPool {
+export function createBrowserPool(settings: BrowserSettings & { sandbox: boolean }, log: Log): BrowserPool {
   let current: Promise<Lease> | undefined;
   const live = new Set<Lease>();
 
@@ -76,8 +76,7 @@ export function createBrowserPool(settings: BrowserSettings & { root: boolean },
       executablePath,
       pipe: true,
       args: [
-        // Chromium's sandbox refuses to work for root; pages have neither scripts nor network in any case.
-        ...(settings.root ? ['--no-sandbox'] : []),
+        ...(settings.sandbox ? [] : ['--no-sandbox']),
         '--disable-gpu',
         '--disable-dev-shm-usage',
         '--disable-background-networking',

@@ -16,6 +16,13 @@ function nameOf(series: Series): string {
   return [series.device, series.check, series.instance].filter(Boolean).join(' ');
 }
 
+/** What the time axis shows, by how much of it there is. */
+function axisFormat(spanMs: number): Intl.DateTimeFormatOptions {
+  if (spanMs > 36 * 3_600_000) return { day: 'numeric', month: 'short' };
+  const second = spanMs < 600_000 ? ({ second: '2-digit' } as const) : {};
+  return { hour: '2-digit', minute: '2-digit', ...second };
+}
+
 /** Draws charts as SVG, which stays vector in a PDF and needs no script in HTML. */
 export async function loadCharts(): Promise<Charts> {
   const [{ init, use }, { BarChart, LineChart }, components, { SVGRenderer }] = await Promise.all([
@@ -48,14 +55,11 @@ export async function loadCharts(): Promise<Charts> {
     timeline(all, timezone) {
       const series = all.filter((s) => s.unit === '%' && s.points.length > 1).slice(0, palette.length);
       if (series.length === 0) return '';
-      const day = new Intl.DateTimeFormat('en-GB', { timeZone: timezone, day: 'numeric', month: 'short' });
-      const minute = new Intl.DateTimeFormat('en-GB', {
-        timeZone: timezone,
-        hour: '2-digit',
-        minute: '2-digit',
-      });
       const times = series.flatMap((s) => s.points.map(([at]) => at));
-      const short = Math.max(...times) - Math.min(...times) < 36 * 3_600_000;
+      const axis = new Intl.DateTimeFormat('en-GB', {
+        timeZone: timezone,
+        ...axisFormat(Math.max(...times) - Math.min(...times)),
+      });
       return draw(260, {
         grid: { left: 50, right: 16, top: 16, bottom: 58 },
         legend: { bottom: 0, type: 'plain', textStyle: { color: grey }, icon: 'roundRect' },
@@ -64,7 +68,7 @@ export async function loadCharts(): Promise<Charts> {
           axisLabel: {
             color: grey,
             hideOverlap: true,
-            formatter: (at: number) => (short ? minute : day).format(at),
+            formatter: (at: number) => axis.format(at),
           },
         },
         yAxis: percentAxis,

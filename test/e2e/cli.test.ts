@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { cli, start } from '../support/cli.ts';
 import { scratchHome, until } from '../support/home.ts';
+import { mayMount, mountOver } from '../support/mount.ts';
 import { externalRedis } from '../support/redis.ts';
 import { receiver } from '../support/smtp.ts';
 
@@ -147,6 +148,17 @@ describe('a mistake', () => {
     const { code, stderr } = await cli(['client', 'list'], { home, env: { MSP_HOME: join(home, 'file') } });
     expect(code).toBe(2);
     expect(stderr).toContain("can't be used");
+  });
+
+  test.skipIf(!mayMount)('such as a home that may not be written to says so', async () => {
+    const home = await scratchHome();
+    mountOver(home, 'size=1m,ro');
+    const { code, stderr } = await cli(['client', 'list', '--json'], { home, cwd: '/' });
+    expect(code).toBe(2);
+    expect(JSON.parse(stderr).error).toMatchObject({
+      code: 'HOME_UNUSABLE',
+      message: expect.stringContaining(home),
+    });
   });
 
   test('such as a home too deep for a socket is said before anything is accepted', async () => {

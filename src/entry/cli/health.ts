@@ -1,11 +1,10 @@
-import { DomainError } from '../../domain/errors.ts';
 import type { CheckName, CheckResult, Status, Summary } from '../../domain/check.ts';
 import type { Job } from '../../domain/job.ts';
 import { action, type CommandContext } from './context.ts';
 import { choices, listOf, positiveInteger } from './options.ts';
 import { type Output, type Row, when } from './output.ts';
 import type { Register } from './program.ts';
-import { withJob } from './started.ts';
+import { forClients } from './started.ts';
 
 interface Checked {
   job: Job;
@@ -27,6 +26,12 @@ function resultRows(results: readonly CheckResult[], names: Map<string, string>)
     valueOf(r),
     r.message,
   ]);
+}
+
+const statusHead = ['CLIENT', 'STATUS', 'HEALTHY', 'WARNING', 'CRITICAL', 'UNKNOWN'];
+
+function statusRow({ clientId, status, summary: s }: Pick<Checked, 'clientId' | 'status' | 'summary'>): Row {
+  return [clientId, status, s.healthy, s.warning, s.critical, s.unknown];
 }
 
 function summaryLine(output: Output, clientId: string, status: Status, summary: Summary): string {
@@ -64,72 +69,37 @@ export const register: Register = (program, lifecycle) => {
         ) => {
           const toolkit = await context.toolkit();
           const { output } = context;
-          if (Boolean(id) === Boolean(own.all)) {
-            throw new DomainError('USAGE', 'Name one client, or give --all.', {
-              hint: 'See the ids with: msp-toolkit client list',
-            });
-          }
           const names = new Map((await toolkit.devices.list()).map((device) => [device.id, device.name]));
-          const check = (clientId: string) =>
-            toolkit.health.check(clientId, own.checks ? { checks: own.checks } : {});
-
-          if (!own.all) {
-            await withJob(
-              context,
-              await check(String(id)),
-              own.wait,
-              `Checking ${id}`,
-              async (result, job) => {
-                output.data({ job, ...result } satisfies Checked, () => {
-                  output.table(
-                    ['DEVICE', 'CHECK', 'STATUS', 'VALUE', 'FINDING'],
-                    resultRows(result.results, names),
-                    'The client has no devices.',
-                  );
-                  output.note(summaryLine(output, result.clientId, result.status, result.summary));
-                });
-                applyExitStatus(context, own.exitStatus, [result.status]);
-              },
-            );
-            return;
-          }
-
-          const clients = await toolkit.clients.list();
-          const started = await Promise.all(clients.map((client) => check(client.id)));
-          if (!own.wait) {
-            output.data(
-              started.map((s) => s.job),
-              () => started.forEach((s) => output.line(s.job.id)),
-            );
-            return;
-          }
-          const checked = await Promise.all(
-            started.map(async (s): Promise<Checked> => {
-              const result = await s.result({ signal: context.signal });
-              output.note(summaryLine(output, result.clientId, result.status, result.summary));
-              const { steps: _steps, ...job } = await toolkit.jobs.get(s.job.id);
-              return { job, ...result };
-            }),
-          );
-          output.data(checked, () =>
-            output.table(
-              ['CLIENT', 'STATUS', 'HEALTHY', 'WARNING', 'CRITICAL', 'UNKNOWN'],
-              checked.map(({ clientId, status, summary: s }) => [
-                clientId,
-                status,
-                s.healthy,
-                s.warning,
-                s.critical,
-                s.unknown,
-              ]),
-              'No clients yet.',
-            ),
-          );
-          applyExitStatus(
-            context,
-            own.exitStatus,
-            checked.map((c) => c.status),
-          );
+          const note = ({ clientId, status, summary }: Checked) =>
+            output.note(summaryLine(output, clientId, status, summary));
+          await forClients(context, id, own, {
+            title: (clientId) => `Checking ${clientId}`,
+            start: (clientId) => toolkit.health.check(clientId, own.checks ? { checks: own.checks } : {}),
+            collect(result, job): Checked {
+              const checked = { job, ...result };
+              if (own.all) note(checked);
+              return checked;
+            },
+            one(checked) {
+              output.data(checked, () => {
+                output.table(
+                  ['DEVICE', 'CHECK', 'STATUS', 'VALUE', 'FINDING'],
+                  resultRows(checked.results, names),
+                  'The client has no devices.',
+                );
+                note(checked);
+              });
+              applyExitStatus(context, own.exitStatus, [checked.status]);
+            },
+            all(checked) {
+              output.data(checked, () => output.table(statusHead, checked.map(statusRow), 'No clients yet.'));
+              applyExitStatus(
+                context,
+                own.exitStatus,
+                checked.map((c) => c.status),
+              );
+            },
+          });
         },
       ),
     );
@@ -165,16 +135,8 @@ export const register: Register = (program, lifecycle) => {
         const clients = await (await context.toolkit()).health.status();
         context.output.data(clients, () =>
           context.output.table(
-            ['CLIENT', 'STATUS', 'HEALTHY', 'WARNING', 'CRITICAL', 'UNKNOWN', 'MEASURED'],
-            clients.map(({ clientId, status, summary: s, at }) => [
-              clientId,
-              status,
-              s.healthy,
-              s.warning,
-              s.critical,
-              s.unknown,
-              at ? when(at) : 'no data',
-            ]),
+            [...statusHead, 'MEASURED'],
+            clients.map((client) => [...statusRow(client), client.at ? when(client.at) : 'no data']),
             'No clients yet.',
           ),
         );

@@ -5,7 +5,7 @@ import { action } from './context.ts';
 import { choices, positiveInteger } from './options.ts';
 import { type Output, when } from './output.ts';
 import type { Register } from './program.ts';
-import { withJob } from './started.ts';
+import { forClients, withJob } from './started.ts';
 
 interface Generated {
   job: Job;
@@ -67,14 +67,7 @@ export const register: Register = (program, lifecycle) => {
         ) => {
           const toolkit = await context.toolkit();
           const { output } = context;
-          if (Boolean(id) === Boolean(own.all)) {
-            throw new DomainError('USAGE', 'Name one client, or give --all.', {
-              hint: 'See the ids with: msp-toolkit client list',
-            });
-          }
           const { template, format, period, email } = own;
-          const start = (clientId: string) =>
-            toolkit.reports.generate({ clientId, template, format, period, ...(email ? { email } : {}) });
           const mailed = async (
             sendJobId: string | null,
             reportId: string,
@@ -94,53 +87,36 @@ export const register: Register = (program, lifecycle) => {
             return (await toolkit.reports.get(reportId)).deliveries.find((d) => d.recipient === email);
           };
 
-          if (!own.all) {
-            await withJob(
-              context,
-              await start(String(id)),
-              own.wait,
-              `Writing ${template} for ${id}`,
-              async (result, job) => {
-                const delivery = await mailed(result.sendJobId, result.report.id);
-                output.data(
-                  { job, report: result.report, ...(delivery ? { delivery } : {}) } satisfies Generated,
-                  () => {
-                    show(output, result.report);
-                    if (delivery)
-                      output.record([
-                        ['mailed to', delivery.recipient],
-                        ['server said', delivery.response],
-                      ]);
-                  },
-                );
-              },
-            );
-            return;
-          }
-          const started = await Promise.all((await toolkit.clients.list()).map((client) => start(client.id)));
-          if (!own.wait) {
-            output.data(
-              started.map((s) => s.job),
-              () => started.forEach((s) => output.line(s.job.id)),
-            );
-            return;
-          }
-          const generated = await Promise.all(
-            started.map(async (s): Promise<Generated> => {
-              const result = await s.result({ signal: context.signal });
+          await forClients(context, id, own, {
+            title: (clientId) => `Writing ${template} for ${clientId}`,
+            start: (clientId) =>
+              toolkit.reports.generate({ clientId, template, format, period, ...(email ? { email } : {}) }),
+            async collect(result, job): Promise<Generated> {
               const delivery = await mailed(result.sendJobId, result.report.id);
-              const { steps: _steps, ...job } = await toolkit.jobs.get(s.job.id);
-              output.note(`${result.report.clientId}: ${result.report.path}`);
+              if (own.all) output.note(`${result.report.clientId}: ${result.report.path}`);
               return { job, report: result.report, ...(delivery ? { delivery } : {}) };
-            }),
-          );
-          output.data(generated, () =>
-            output.table(
-              ['CLIENT', 'TEMPLATE', 'FORMAT', 'BYTES', 'FILE'],
-              generated.map(({ report: r }) => [r.clientId, r.template, r.format, r.bytes, r.path]),
-              'No clients yet.',
-            ),
-          );
+            },
+            one(generated) {
+              output.data(generated, () => {
+                show(output, generated.report);
+                if (generated.delivery) {
+                  output.record([
+                    ['mailed to', generated.delivery.recipient],
+                    ['server said', generated.delivery.response],
+                  ]);
+                }
+              });
+            },
+            all(generated) {
+              output.data(generated, () =>
+                output.table(
+                  ['CLIENT', 'TEMPLATE', 'FORMAT', 'BYTES', 'FILE'],
+                  generated.map(({ report: r }) => [r.clientId, r.template, r.format, r.bytes, r.path]),
+                  'No clients yet.',
+                ),
+              );
+            },
+          });
         },
       ),
     );

@@ -1,6 +1,12 @@
+import { DomainError } from '../../domain/errors.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Started } from '../toolkit.ts';
 import type { CommandContext } from './context.ts';
+
+async function jobOf(context: CommandContext, id: string): Promise<Job> {
+  const { steps: _steps, ...job } = await (await context.toolkit()).jobs.get(id);
+  return job;
+}
 
 /** Prints the job at once with --no-wait, or follows it to its result and hands that to `finish`. */
 export async function withJob<R>(
@@ -16,7 +22,45 @@ export async function withJob<R>(
     return;
   }
   const result = await context.follow(started, title);
-  const toolkit = await context.toolkit();
-  const { steps: _steps, ...job } = await toolkit.jobs.get(started.job.id);
-  await finish(result, job);
+  await finish(result, await jobOf(context, started.job.id));
+}
+
+/** The same for one client or, with --all, for every one at once. */
+export async function forClients<R, T>(
+  context: CommandContext,
+  id: unknown,
+  own: { all?: boolean; wait: boolean },
+  work: {
+    title(clientId: string): string;
+    start(clientId: string): Promise<Started<R>>;
+    /** Makes of a result what is printed. */
+    collect(result: R, job: Job): T | Promise<T>;
+    one(item: T): void;
+    all(items: T[]): void;
+  },
+): Promise<void> {
+  if (Boolean(id) === Boolean(own.all)) {
+    throw new DomainError('USAGE', 'Name one client, or give --all.', {
+      hint: 'See the ids with: msp-toolkit client list',
+    });
+  }
+  if (!own.all) {
+    const started = await work.start(String(id));
+    await withJob(context, started, own.wait, work.title(String(id)), async (result, job) =>
+      work.one(await work.collect(result, job)),
+    );
+    return;
+  }
+  const clients = await (await context.toolkit()).clients.list();
+  const started = await Promise.all(clients.map((client) => work.start(client.id)));
+  if (!own.wait) {
+    const jobs = started.map((s) => s.job);
+    context.output.data(jobs, () => jobs.forEach((job) => context.output.line(job.id)));
+    return;
+  }
+  const items = started.map(async (s) => {
+    const result = await s.result({ signal: context.signal });
+    return work.collect(result, await jobOf(context, s.job.id));
+  });
+  work.all(await Promise.all(items));
 }

@@ -9,7 +9,8 @@ import type { ChildDefinition, QueueName, Registry } from '../jobs/engine/define
 import type { Engine } from '../jobs/engine/engine.ts';
 import type { RedisLink } from '../jobs/engine/redis-link.ts';
 import type { RelayClocks } from '../jobs/engine/relay.ts';
-import { type RunningAttempt, runChild, runJob } from './runtime.ts';
+import type { RunningAttempt } from './context.ts';
+import { runChild, runJob } from './runtime.ts';
 
 /** How quickly a crashed worker's jobs are taken over, in ms; tests shorten these. */
 export interface RescueClocks {

@@ -136,6 +136,11 @@ export async function openStorage(file: string): Promise<Storage> {
   }
 }
 
+/** SQLite's own errors in the product's words; what the caller's code threw stays what it is. */
+function translated(error: unknown): unknown {
+  return error instanceof Database.SqliteError ? toDomainError(error) : error;
+}
+
 function unusable(file: string, error: unknown): DomainError {
   const known = toDomainError(error);
   if (known.code !== 'INTERNAL' && known.code !== 'DATABASE_UNUSABLE') return known;
@@ -164,6 +169,8 @@ function createStorage(native: Database.Database): Storage {
         try {
           entry.run();
         } catch (error) {
+          // A full disk may end the whole transaction; then nobody's writes stand.
+          if (!native.inTransaction) throw error;
           native.exec('rollback to entry');
           outcomes.set(entry, error);
         }
@@ -221,7 +228,7 @@ function createStorage(native: Database.Database): Storage {
           run: () => {
             value = work(statements);
           },
-          settle: (failure) => (failure === undefined ? resolve(value) : reject(toDomainError(failure))),
+          settle: (failure) => (failure === undefined ? resolve(value) : reject(translated(failure))),
         });
         if (waiting.length === 1) setImmediate(() => void flush());
       });

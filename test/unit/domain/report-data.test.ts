@@ -1,5 +1,3 @@
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CheckResult } from '../../../src/domain/check.ts';
@@ -8,6 +6,7 @@ import { addDevice } from '../../../src/domain/device.ts';
 import { buildReportData } from '../../../src/domain/report-data.ts';
 import { openStorage, type Storage } from '../../../src/domain/storage/storage.ts';
 import { systemClock } from '../../../src/domain/clock.ts';
+import { scratchHome } from '../../support/home.ts';
 
 const who = { actor: 'test', clock: systemClock };
 const period = { from: '2026-10-01T00:00:00.000Z', to: '2026-11-01T00:00:00.000Z' };
@@ -16,7 +15,7 @@ let client: Client;
 let deviceId: string;
 
 beforeEach(async () => {
-  storage = await openStorage(join(await mkdtemp(join(tmpdir(), 'msp-data-')), 'x.db'));
+  storage = await openStorage(join(await scratchHome(), 'x.db'));
   client = await addClient(storage, who, { name: 'Acme', metadata: { slaTargetPercent: 99 } });
   deviceId = (await addDevice(storage, who, { clientId: client.id, name: 'srv' })).id;
 });

@@ -1,13 +1,13 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { configJsonSchema, loadConfig, parseConfig } from '../../../src/entry/config.ts';
 import { configTemplate } from '../../../src/entry/config-template.ts';
+import { scratchHome } from '../../support/home.ts';
 
 async function load(text: string, environment: Record<string, string> = {}) {
-  const home = await mkdtemp(join(tmpdir(), 'msp-config-'));
+  const home = await scratchHome();
   await writeFile(join(home, 'config.yaml'), text);
   return loadConfig({ home, cwd: home, environment });
 }

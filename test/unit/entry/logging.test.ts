@@ -1,11 +1,11 @@
-import { mkdtemp, readFile, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createLog } from '../../../src/entry/logging.ts';
+import { scratchHome } from '../../support/home.ts';
 
 async function logged(write: (log: ReturnType<typeof createLog>) => void) {
-  const file = join(await mkdtemp(join(tmpdir(), 'msp-log-')), 'nested', 'x.log');
+  const file = join(await scratchHome(), 'nested', 'x.log');
   write(createLog({ level: 'info', file }));
   return { text: await readFile(file, 'utf8'), file };
 }

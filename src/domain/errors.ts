@@ -46,6 +46,7 @@ export const errorCodes = {
   MAIL_UNCERTAIN: { kind: 'failed', retryable: false },
   CREDENTIAL_STORE: { kind: 'failed', retryable: false },
   CREDENTIAL_FILE_EXPOSED: { kind: 'auth', retryable: false },
+  BUSY: { kind: 'failed', retryable: true },
   UNSUPPORTED: { kind: 'failed', retryable: false },
   INTERRUPTED: { kind: 'interrupted', retryable: false },
   INTERNAL: { kind: 'failed', retryable: true },

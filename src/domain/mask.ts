@@ -1,15 +1,17 @@
 const hidden = '***';
 
+const secretWord = 'pass(?:word|wd|phrase)|secret|token|api[-_]?key';
+
 /** Names of fields whose value is a secret, whatever it looks like. */
-const secretName =
-  /pass(word|wd|phrase)?$|secret|token|api[-_]?key|authorization|credential|cookie|private[-_]?key/i;
+const secretName = new RegExp(`${secretWord}|pass$|authorization|credential|cookie|private[-_]?key`, 'i');
 
 const patterns: [RegExp, string][] = [
-  // scheme://user:password@host, also with an empty user as Redis has it
-  [/\b([a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s/@]+@/gi, `$1:${hidden}@`],
+  // scheme://user:password@host, also with an empty user as Redis has it, and with an @ in the password
+  [/\b([a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s/]+@/gi, `$1:${hidden}@`],
   [/\b(bearer|basic)\s+[a-z0-9._~+/=-]{6,}/gi, `$1 ${hidden}`],
+  // password=x, "password": "x", apiKey: 'x'
   [
-    /\b((?:[\w-]*(?:password|passwd|secret|token|api[-_]?key))\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&"']+)/gi,
+    new RegExp(`([\\w-]*(?:${secretWord})\\\\?["']?\\s*[=:]\\s*)(\\\\?"[^"]*"|'[^']*'|[^\\s,;&"'}]+)`, 'gi'),
     `$1${hidden}`,
   ],
 ];
@@ -30,8 +32,10 @@ export function mask(value: unknown, depth = 0): unknown {
     value instanceof Error
       ? { ...value, name: value.name, message: value.message, stack: value.stack, cause: value.cause }
       : value;
+  // A Redis command in an error of ioredis carries what it was sent, passwords too.
+  const command = 'name' in plain && 'args' in plain && Array.isArray(plain.args);
   return Object.fromEntries(
-    Object.entries(plain)
+    Object.entries(command ? { ...plain, args: hidden } : plain)
       .filter(([, entry]) => entry !== undefined)
       .map(([key, entry]) => [
         key,

@@ -230,8 +230,15 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
       clocks: options.clocks,
       name: `${hostname()}:${process.pid}`,
     });
-    workers.push(started);
-    return started;
+    const kept: RunningWorkers = {
+      ...started,
+      async close(deadlineMs) {
+        workers.splice(workers.indexOf(kept), 1);
+        await started.close(deadlineMs);
+      },
+    };
+    workers.push(kept);
+    return kept;
   }
 
   let filling: Promise<void> | undefined;
@@ -247,7 +254,9 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
   }
 
   async function fill(): Promise<void> {
-    const counts = await (await engine()).queues.workers();
+    const running = await engine();
+    await running.link.ready();
+    const counts = await running.queues.workers();
     const missing = (Object.keys(counts) as QueueName[]).filter(
       (name) => counts[name] === 0 && !workers.some((w) => w.queues.includes(name)),
     );
@@ -259,8 +268,8 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     const { isFinal } = await import('../domain/job.ts');
     const now = running.get(id);
     if (isFinal(now.state)) return now;
-    await running.link.ready();
-    await fillIn();
+    // Redis may be away for a moment while the row stays; then the next look brings up what is missing.
+    await fillIn().catch((error: unknown) => log.warn({ err: error }, 'Waiting without Redis for now'));
     // The worker we counted on may go away while we wait.
     waiters += 1;
     watch ??= setInterval(() => {
@@ -289,7 +298,7 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
 
   let closing: Promise<void> | undefined;
   async function close(deadlineMs: number): Promise<void> {
-    await Promise.allSettled(workers.map((running) => running.close(deadlineMs)));
+    await Promise.allSettled(workers.slice().map((running) => running.close(deadlineMs)));
     await outside?.close();
     if (opening) await (await opening).close();
     await storage.close();

@@ -57,6 +57,8 @@ async function generate(
   context.progress(80, 'writing the file');
   // The name is the job's, so that a retry after a crash replaces the file instead of leaving a second one.
   const name = `${client.id}/${wish.template}_${wish.period}_${context.job.id}.${extension}`;
+  // An attempt that a newer one has replaced ends here, before it could change that one's file.
+  await context.write(() => {});
   const path = await ports.reportFiles.write(name, bytes);
   const report: Report = {
     id: newId(),

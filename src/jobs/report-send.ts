@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { emailSchema, getClient } from '../domain/client.ts';
 import { nowIso } from '../domain/clock.ts';
 import { DomainError } from '../domain/errors.ts';
+import { isFinal } from '../domain/job.ts';
 import { deliverySchema, getReport, type Report } from '../domain/report.ts';
 import type { DeliveryRow } from '../domain/storage/record-statements.ts';
 import { defineJob, type JobContext, type Outcome } from './engine/define.ts';
@@ -48,6 +49,12 @@ async function send(
       now: nowIso(clock),
     });
     if (found.state === 'sent') return found;
+    const other = found.job_id === job.id ? undefined : tx.job(found.job_id);
+    if (found.state === 'sending' && other && !isFinal(other.state)) {
+      throw new DomainError('BUSY', `Another job is mailing this report to ${wish.recipient}.`, {
+        details: { jobId: other.id },
+      });
+    }
     if (found.state === 'sending' && settings.uncertainMail === 'park') {
       tx.setDelivery(found.id, 'uncertain', { jobId: job.id });
       return found;

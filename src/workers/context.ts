@@ -3,6 +3,7 @@ import { nowIso } from '../domain/clock.ts';
 import { toDomainError } from '../domain/errors.ts';
 import type { Progress } from '../domain/job.ts';
 import type { Log } from '../domain/log.ts';
+import { maskText } from '../domain/mask.ts';
 import type { Ports } from '../domain/ports.ts';
 import type { Settings } from '../domain/settings.ts';
 import type { JobRow } from '../domain/storage/job-statements.ts';
@@ -16,6 +17,19 @@ export type Stop = 'cancel' | 'timeout' | 'shutdown' | 'lost lock';
 /** A running attempt, as the worker that owns it sees it. */
 export interface RunningAttempt {
   stop(why: Stop): void;
+}
+
+/** Puts an attempt among those that run here, and takes it out again without touching a successor of the same job. */
+export function register(
+  running: Map<string, RunningAttempt>,
+  id: string,
+  stop: RunningAttempt['stop'],
+): () => void {
+  const entry = { stop };
+  running.set(id, entry);
+  return () => {
+    if (running.get(id) === entry) running.delete(id);
+  };
 }
 
 export interface RuntimeParts {
@@ -50,6 +64,9 @@ export function createContext(
   const { storage, clock, signals } = engine;
   const { id, attempt } = row;
   const log = jobLog(engine, row);
+
+  let currentStep = '';
+  let fanOuts = 0;
 
   const write: JobContext['write'] = (work) =>
     storage.write((tx) => {
@@ -87,6 +104,8 @@ export function createContext(
           attempt,
         });
       });
+    currentStep = name;
+    fanOuts = 0;
     try {
       const outcome = await work();
       await put(outcome.status ?? 'done', outcome);
@@ -95,15 +114,21 @@ export function createContext(
     } catch (error) {
       if (!(error instanceof WaitingChildrenError || error instanceof StaleAttempt || signal.aborted)) {
         const { code, message } = toDomainError(error);
-        await put('failed', { evidence: { code, reason: message } });
+        await put('failed', { evidence: { code, reason: maskText(message) } });
       }
       throw error;
+    } finally {
+      currentStep = '';
+      fanOuts = 0;
     }
   }
 
   const children: JobContext['children'] = async (child, payloads) => {
     type Result = ChildOutcome<unknown>;
-    const childId = (index: number) => `${id}.${child.type}.${index}`;
+    fanOuts += 1;
+    // Steps that are done are not run again, so a fan-out is told apart by its step and its place within it.
+    const scope = `${id}.${currentStep}.${child.type}.${fanOuts}`;
+    const childId = (index: number) => `${scope}.${index}`;
     const queue = parts.childQueue(child as unknown as ChildDefinition);
     const keyOf = (index: number) => queue.toKey(childId(index));
     const collect = async (): Promise<(Result | undefined)[]> => {
@@ -172,7 +197,9 @@ function jobLog(engine: Engine, row: JobRow): Log {
     engine.log[level]({ job: row.id, type: row.type, attempt: row.attempt, ...fields }, message);
     if (level === 'debug') return;
     storage
-      .write((tx) => tx.addLog(row.id, { attempt: row.attempt, at: nowIso(clock), level, message }))
+      .write((tx) =>
+        tx.addLog(row.id, { attempt: row.attempt, at: nowIso(clock), level, message: maskText(message) }),
+      )
       .catch((error: unknown) =>
         engine.log.warn({ err: error, job: row.id }, 'A line of the job log was not stored'),
       );

@@ -21,6 +21,15 @@ export function onboardingTemplates(folders: readonly string[]): OnboardingTempl
   return {
     names,
     async read(name) {
+      if (!/^[a-z0-9-]{1,100}$/.test(name)) {
+        throw new DomainError(
+          'TEMPLATE_NOT_FOUND',
+          `"${name}" is not a name that an onboarding template can have.`,
+          {
+            hint: 'Names are made of a-z, 0-9 and -.',
+          },
+        );
+      }
       for (const folder of folders) {
         const path = join(folder, `${name}${suffix}`);
         const text = await readFile(path, 'utf8').catch(() => undefined);

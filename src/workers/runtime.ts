@@ -1,10 +1,17 @@
-import { type Job as QueueJob, UnrecoverableError, WaitingChildrenError, WaitingError } from 'bullmq';
+import {
+  DelayedError,
+  type Job as QueueJob,
+  UnrecoverableError,
+  WaitingChildrenError,
+  WaitingError,
+} from 'bullmq';
 import { nowIso } from '../domain/clock.ts';
-import { DomainError, parseWith, toDomainError } from '../domain/errors.ts';
+import { DomainError, type ErrorShape, parseWith, toDomainError } from '../domain/errors.ts';
+import { mask } from '../domain/mask.ts';
 import type { JobState } from '../domain/job.ts';
 import type { ChildDefinition, JobDefinition, Outcome } from '../jobs/engine/define.ts';
 import type { Engine } from '../jobs/engine/engine.ts';
-import { createContext, type RuntimeParts, StaleAttempt, type Stop, type Told } from './context.ts';
+import { createContext, register, type RuntimeParts, StaleAttempt, type Stop, type Told } from './context.ts';
 
 /** Starts of one job, crashes included, after which it is dead: a job that kills its worker must not do so for ever. */
 export const maxStarts = 12;
@@ -30,42 +37,65 @@ async function obeying<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   }
 }
 
+/** An error as it is kept and shown later: without secrets. */
+function stored(error: DomainError | null): ErrorShape | null {
+  return error && (mask(error.toJSON()) as ErrorShape);
+}
+
 /** Whether the queue will try once more after this failure. */
 function hasTriesLeft(queueJob: QueueJob): boolean {
   return queueJob.attemptsMade + 1 < (queueJob.opts.attempts ?? 1);
+}
+
+/**
+ * Hands a job back whose earlier attempt still runs in this process, which has lost its lock: two attempts of one job
+ * here would share one entry in BullMQ's own books. It comes again in a moment, and no try is used up.
+ */
+async function yieldToEarlier(
+  queueJob: QueueJob,
+  token: string,
+  running: RuntimeParts['running'],
+): Promise<void> {
+  const earlier = running.get(queueJob.id ?? '');
+  if (!earlier) return;
+  earlier.stop('lost lock');
+  await queueJob.moveToDelayed(Date.now() + 500, token);
+  throw new DelayedError();
+}
+
+/** Puts a job that a shutdown cut short back into its queue, without using up a try. */
+async function putBack(queueJob: QueueJob, token: string): Promise<never> {
+  await queueJob.moveToWait(token);
+  throw new WaitingError();
 }
 
 /** Runs a child job: no row, no database. Its result goes to its parent through the queue. */
 export async function runChild(
   definition: ChildDefinition,
   queueJob: QueueJob,
-  lostLock: AbortSignal | undefined,
+  token: string,
   parts: Pick<RuntimeParts, 'ports' | 'running'> & Pick<Engine, 'clock' | 'log'>,
 ): Promise<unknown> {
+  const { ports, clock, log, running } = parts;
+  await yieldToEarlier(queueJob, token, running);
   const stopper = new AbortController();
-  const signals = [
-    stopper.signal,
-    AbortSignal.timeout(definition.timeoutMs),
-    ...(lostLock ? [lostLock] : []),
-  ];
-  const signal = AbortSignal.any(signals);
-  const id = queueJob.id ?? '';
-  parts.running.set(id, { stop: (why) => stopper.abort(new Error(why)) });
+  let stopped: Stop | undefined;
+  const unregister = register(running, queueJob.id ?? '', (why) => {
+    stopped ??= why;
+    stopper.abort(new Error(why));
+  });
+  const signal = AbortSignal.any([stopper.signal, AbortSignal.timeout(definition.timeoutMs)]);
   try {
-    const payload = parseWith(
-      definition.payload,
-      queueJob.data,
-      `payload of ${definition.type}`,
-      'PAYLOAD_INVALID',
-    );
-    const { ports, clock, log } = parts;
+    const what = `payload of ${definition.type}`;
+    const payload = parseWith(definition.payload, queueJob.data, what, 'PAYLOAD_INVALID');
     const result = await obeying(definition.run({ ports, clock, log, signal }, payload), signal);
     return parseWith(definition.result, result, `result of ${definition.type}`, 'INTERNAL');
   } catch (error) {
+    if (stopped === 'shutdown') return await putBack(queueJob, token);
     const known = toDomainError(error);
     throw known.retryable ? known : new UnrecoverableError(known.message);
   } finally {
-    parts.running.delete(id);
+    unregister();
   }
 }
 
@@ -74,12 +104,12 @@ export async function runJob(
   definition: JobDefinition,
   queueJob: QueueJob,
   token: string,
-  lostLock: AbortSignal | undefined,
   engine: Engine,
   parts: RuntimeParts,
 ): Promise<unknown> {
   const { storage, clock, signals } = engine;
   const id = queueJob.id ?? '';
+  await yieldToEarlier(queueJob, token, parts.running);
   const row = await storage.write((tx) => tx.startAttempt(id, parts.workerName, nowIso(clock)));
   // The job ended before, so this start comes from a crash between the record and the queue: nothing is left to do.
   if (!row) return null;
@@ -95,7 +125,7 @@ export async function runJob(
       if (told.unwritten) tx.setProgress(id, attempt, told.unwritten);
       const result =
         outcome && parseWith(definition.result, outcome.result, `result of ${row?.type}`, 'INTERNAL');
-      return tx.finishJob({ id, attempt, state, result, error: error?.toJSON() ?? null, now: nowIso(clock) });
+      return tx.finishJob({ id, attempt, state, result, error: stored(error), now: nowIso(clock) });
     });
     if (ended) signals.publish({ kind: 'ended', id });
     else engine.log.warn({ job: id, attempt }, 'A newer attempt has taken over; this one leaves no trace');
@@ -119,8 +149,7 @@ export async function runJob(
     stopper.abort(new Error(why));
   };
   const timer = setTimeout(() => stop('timeout'), definition.timeoutMs);
-  lostLock?.addEventListener('abort', () => stop('lost lock'), { once: true });
-  parts.running.set(id, { stop });
+  const unregister = register(parts.running, id, stop);
   const context = createContext(queueJob, token, row, stopper.signal, engine, parts, told);
   try {
     const payload = parseWith(
@@ -144,9 +173,8 @@ export async function runJob(
       throw error;
     }
     if (stopped === 'shutdown') {
-      await storage.write((tx) => tx.requeueAttempt(id, attempt, null));
-      await queueJob.moveToWait(token);
-      throw new WaitingError();
+      await storage.write((tx) => tx.releaseAttempt(id, attempt));
+      return await putBack(queueJob, token);
     }
     if (stopped === 'cancel') {
       await end('cancelled', new DomainError('JOB_CANCELLED', 'Cancelled while it ran.'));
@@ -163,11 +191,11 @@ export async function runJob(
       await end('failed', known);
       throw new UnrecoverableError(known.message);
     }
-    if (hasTriesLeft(queueJob)) await storage.write((tx) => tx.requeueAttempt(id, attempt, known.toJSON()));
+    if (hasTriesLeft(queueJob)) await storage.write((tx) => tx.requeueAttempt(id, attempt, stored(known)));
     else await end('dead', known);
     throw known;
   } finally {
     clearTimeout(timer);
-    parts.running.delete(id);
+    unregister();
   }
 }

@@ -71,14 +71,14 @@ export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> 
   function start(name: QueueName): Worker {
     const worker = new Worker(
       name,
-      async (job, token = '', lostLock?: AbortSignal) => {
+      async (job, token = '') => {
         const definition = parts.registry.any(job.name);
         if (!definition) throw new UnrecoverableError(`unknown job type ${job.name}`);
         if (definition.kind === 'child')
-          return runChild(definition, job, lostLock, { ports, running, clock, log });
+          return runChild(definition, job, token, { ports, running, clock, log });
         if (!engine) throw new Error(`${job.name} needs the database, which this worker does not have`);
         const runtime = { ports, settings, workerName: parts.name, childQueue, running };
-        return runJob(definition, job, token, lostLock, engine, runtime);
+        return runJob(definition, job, token, engine, runtime);
       },
       {
         connection: link.options('worker'),
@@ -92,6 +92,10 @@ export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> 
       },
     );
     worker.on('error', (error) => log.debug({ err: error, queue: name }, 'Worker connection error'));
+    // BullMQ tells of a lost lock by this event alone; the signal it passes to processors is not aborted by it.
+    worker.on('lockRenewalFailed', (ids) => {
+      for (const id of ids) running.get(id)?.stop('lost lock');
+    });
     worker.on('stalled', (id) =>
       log.warn({ job: id, queue: name }, 'Its worker went away; the job is taken over'),
     );
@@ -106,9 +110,12 @@ export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> 
   });
   // The signal may be lost; the flag in the row is not.
   const cancelPoll = setInterval(() => {
-    if (!engine || running.size === 0) return;
-    for (const id of engine.storage.read.cancelRequested([...running.keys()]))
-      running.get(id)?.stop('cancel');
+    try {
+      for (const [id, attempt] of running)
+        if (engine?.storage.read.isCancelRequested(id)) attempt.stop('cancel');
+    } catch (error) {
+      log.warn({ err: error }, 'Could not look for cancelled jobs');
+    }
   }, 1000).unref();
   if (engine) engine.relay.start(clocks.relay);
 

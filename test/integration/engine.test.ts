@@ -89,9 +89,34 @@ describe('submitting', () => {
         relayUntil: until,
       }),
     );
-    const rows = await storage.write((tx) => tx.leasePending('me', new Date().toISOString(), until, 10));
+    const rows = await storage.write((tx) =>
+      tx.leasePending('me', ['test.job'], new Date().toISOString(), until, 10),
+    );
     expect(rows).toEqual([]);
     expect(engine.get('leased').state).toBe('pending');
+  });
+
+  test('rows of a type that only a newer version knows hold up no others', async () => {
+    const { engine, storage, work } = await testEngine([doubled]);
+    for (let n = 0; n < 120; n += 1) {
+      await storage.write((tx) =>
+        tx.insertJob({
+          id: `a-newer-${n}`,
+          type: 'from.the.future',
+          clientId: null,
+          requestedBy: 'test',
+          idempotencyKey: null,
+          payload: {},
+          createdAt: '2026-01-01T00:00:00.000Z',
+          relayOwner: null,
+          relayUntil: null,
+        }),
+      );
+    }
+    await work();
+    const { id } = await storage.write((tx) => engine.insert(tx, doubled, { n: 2 }, by));
+    expect(await engine.wait(id, { timeoutMs: 10_000 })).toMatchObject({ state: 'succeeded' });
+    expect(engine.get('a-newer-0').state).toBe('pending');
   });
 
   test('each act on a job is in the audit trail', async () => {
@@ -140,6 +165,19 @@ describe('failing', () => {
     const ended = await engine.wait(job.id);
     expect(ended).toMatchObject({ state: 'failed', attempts: 1, error: { code: 'CLIENT_NOT_FOUND' } });
     expect(() => resultOf(hopeless, ended)).toThrow(expect.objectContaining({ code: 'CLIENT_NOT_FOUND' }));
+  });
+
+  test('an error is kept without the secrets in it, and so is the log of the job', async () => {
+    const leaky = testJob(async ({ log }) => {
+      log.info({}, 'using password=hunter2');
+      throw new DomainError('UNSUPPORTED', 'no redis://:hunter2@host', { details: { token: 'hunter2' } });
+    });
+    const { engine, work } = await testEngine([leaky]);
+    await work();
+    const { id } = await engine.submit(leaky, {}, by);
+    await engine.wait(id);
+    await until('the log is there', () => engine.logs(id).length >= 2);
+    expect(JSON.stringify([engine.get(id), engine.logs(id)])).not.toContain('hunter2');
   });
 
   test('past its attempts a job is dead, with the reason, and can be retried by hand', async () => {
@@ -244,6 +282,28 @@ describe('failing', () => {
   });
 });
 
+describe('a lost lock', () => {
+  test('stops the attempt that has lost it, and a newer one ends the job', async () => {
+    const reasons: unknown[] = [];
+    let calls = 0;
+    const held = testJob(async ({ signal }) => {
+      calls += 1;
+      if (calls === 1) await untilAborted(signal).catch((error: Error) => reasons.push(error.message));
+      signal.throwIfAborted();
+      return { result: calls };
+    });
+    const { engine, work } = await testEngine([held]);
+    await work();
+    const { id } = await engine.submit(held, {}, by);
+    await until('running', () => calls === 1);
+    const redis = engine.link.connect();
+    await new Promise((resolve) => redis.once('ready', resolve));
+    await redis.set(`${engine.link.prefix}:general:${id}:lock`, 'somebody else', 'PX', 1500);
+    expect(await engine.wait(id, { timeoutMs: 20_000 })).toMatchObject({ state: 'succeeded', result: 2 });
+    expect(reasons).toEqual(['lost lock']);
+  });
+});
+
 describe('cancelling', () => {
   test('a job that waits is cancelled at once, even while no worker runs, and never starts', async () => {
     const { engine, work } = await testEngine([doubled]);
@@ -318,6 +378,17 @@ describe('waiting', () => {
     await waiting;
     expect(seen).toEqual([{ percent: 40, message: 'nearly half' }]);
     expect(engine.get(id).progress).toEqual({ percent: 40, message: 'nearly half' });
+  });
+
+  test('is not disturbed by a message that makes no sense', async () => {
+    const { engine, work } = await testEngine([doubled]);
+    await work();
+    const redis = engine.link.connect();
+    await new Promise((resolve) => redis.once('ready', resolve));
+    await redis.publish(`${engine.link.prefix}:signals`, 'not json');
+    await redis.publish(`${engine.link.prefix}:signals`, '{"kind":"other"}');
+    const { id } = await engine.submit(doubled, { n: 1 }, by);
+    expect((await engine.wait(id)).result).toBe(2);
   });
 
   test('an unknown job is an error', async () => {
@@ -429,6 +500,50 @@ describe('children', () => {
       { error: expect.stringContaining('not this one') },
       { result: 2 },
     ]);
+  });
+
+  test('two fan-outs of one job are told apart, in steps and outside', async () => {
+    const { kid } = family(async (n) => n);
+    const twice = testJob(async (context) => {
+      const ask = async (n: number) => (await context.children(kid, [{ n }]))[0]?.result;
+      const first = await context.step('first', async () => ({ output: await ask(1), evidence: {} }));
+      const second = await context.step('second', async () => ({ output: await ask(2), evidence: {} }));
+      return { result: [first, second, await ask(3), await ask(4)] };
+    });
+    const { engine, work } = await testEngine([kid, twice]);
+    await work();
+    const { id } = await engine.submit(twice, {}, by);
+    expect(await engine.wait(id)).toMatchObject({ state: 'succeeded', result: [1, 2, 3, 4], attempts: 1 });
+  });
+
+  test('a child that a shutdown cuts short is run again, and uses up no try', async () => {
+    const started = gate();
+    let calls = 0;
+    const kid = defineChild(
+      {
+        type: 'test.child',
+        queue: 'probe',
+        attempts: 1,
+        backoffMs: 10,
+        timeoutMs: 20_000,
+        payload: z.object({}),
+        result: z.number(),
+      },
+      async ({ signal }) => {
+        calls += 1;
+        started.open();
+        if (calls === 1) await untilAborted(signal);
+        return calls;
+      },
+    ) as unknown as ChildDefinition;
+    const parent = testJob(async (context) => ({ result: await context.children(kid, [{}]) }));
+    const { engine, work } = await testEngine([kid, parent]);
+    const workers = await work();
+    const { id } = await engine.submit(parent, {}, by);
+    await started.passed;
+    await workers.close(100);
+    await work();
+    expect(await engine.wait(id)).toMatchObject({ state: 'succeeded', result: [{ result: 2 }] });
   });
 
   test('a parent without children goes straight on', async () => {

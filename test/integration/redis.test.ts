@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { silentLog } from '../../src/domain/log.ts';
+import { mask } from '../../src/domain/mask.ts';
 import { ensureEmbeddedRedis, socketPath } from '../../src/jobs/engine/embedded-redis.ts';
 import { openRedisLink } from '../../src/jobs/engine/redis-link.ts';
 import { by, testEngine, testJob } from '../support/engine.ts';
@@ -100,6 +102,45 @@ describe('the private Redis', () => {
     await until('gone', () => !alive(pid), 10_000);
   });
 
+  test('ends by itself even if its keeper was killed, and if its home was deleted', async () => {
+    const folder = join(await scratchHome(), 'redis');
+    const options = { folder, searchPath, idleSeconds: 2 };
+    await ensureEmbeddedRedis(options);
+    const pid = await pidOf(folder);
+    await until('a keeper', () => existsSync(join(folder, 'keeper.pid')));
+    process.kill(Number(await readFile(join(folder, 'keeper.pid'), 'utf8')), 'SIGKILL');
+    // The next one who needs it sees to it that somebody looks after it.
+    await until('a new keeper', async () => {
+      await ensureEmbeddedRedis(options);
+      return alive(Number(await readFile(join(folder, 'keeper.pid'), 'utf8')));
+    });
+    expect(await pidOf(folder)).toBe(pid);
+    await rm(folder, { recursive: true });
+    await until('gone', () => !alive(pid), 10_000);
+  });
+
+  test('does not take the server of another home for its own because of an old pid file', async () => {
+    const [mine, other] = [join(await scratchHome(), 'redis'), join(await scratchHome(), 'redis')];
+    await ensureEmbeddedRedis({ folder: other, searchPath });
+    await mkdir(mine);
+    await writeFile(join(mine, 'redis.pid'), String(await pidOf(other)));
+    await ensureEmbeddedRedis({ folder: mine, searchPath });
+    expect(await pidOf(mine)).not.toBe(await pidOf(other));
+  });
+
+  test('that hangs is said to, within seconds, and gets no second server beside it', async () => {
+    const folder = join(await scratchHome(), 'redis');
+    await ensureEmbeddedRedis({ folder, searchPath });
+    const pid = await pidOf(folder);
+    process.kill(pid, 'SIGSTOP');
+    await expect(ensureEmbeddedRedis({ folder, searchPath })).rejects.toMatchObject({
+      code: 'REDIS_UNAVAILABLE',
+    });
+    expect(await pidOf(folder)).toBe(pid);
+    process.kill(pid, 'SIGCONT');
+    expect(await ensureEmbeddedRedis({ folder, searchPath })).toBe(socketPath(folder));
+  });
+
   test('outlives the process that started it, and takes no Ctrl-C meant for that one', async () => {
     const home = await scratchHome();
     const opened = link(home);
@@ -146,6 +187,26 @@ describe('a Redis of the user', () => {
     const opened = link(await scratchHome(), { url });
     await opened.ready();
     expect(opened.embedded).toBe(false);
+  });
+
+  test('that wants another password does not get ours into any log', async () => {
+    const { url } = await externalRedis(['--appendonly', 'yes'], 'p4ss');
+    const lines: string[] = [];
+    const keep = (fields: object, message: string) =>
+      void lines.push(JSON.stringify(mask({ fields, message })));
+    const log = { debug: keep, info: keep, warn: keep, error: keep };
+    const opened = openRedisLink(
+      { home: await scratchHome(), searchPath, prefix: 't', url: url.replace('p4ss', 'hunter2') },
+      log,
+    );
+    onTestFinished(() => opened.close());
+    const failure = await opened.ready().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(failure).toMatchObject({ code: 'REDIS_UNAVAILABLE' });
+    expect(lines.length).toBeGreaterThan(0);
+    expect(JSON.stringify([lines, mask(failure)])).not.toContain('hunter2');
   });
 
   test('never shows its password', async () => {

@@ -134,6 +134,14 @@ describe('onboarding', () => {
     expect(await toolkit.jobs.list()).toEqual([]);
   });
 
+  test.each(['../../etc/passwd', 'a/b', ''])('the template name %j reaches no other folder', async (name) => {
+    const { toolkit } = await testToolkit();
+    const { clientId } = await clientHere(toolkit);
+    await expect(toolkit.clients.onboard(clientId, name)).rejects.toMatchObject({
+      code: 'TEMPLATE_NOT_FOUND',
+    });
+  });
+
   test('a template with an action that does not exist fails at once, with its name', async () => {
     const templateDir = await scratchHome();
     await writeFile(
@@ -235,6 +243,25 @@ describe('a report', () => {
 
     const again = await (await toolkit.reports.send(result.report.id, 'it@acme.example')).result();
     expect(again).toMatchObject({ state: 'sent', tries: 1 });
+    expect(messages).toHaveLength(1);
+  });
+
+  test('asked for twice at once is mailed once', async () => {
+    let answer = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const { port, messages } = await receiver({ beforeAnswer: () => answered });
+    const { toolkit } = await testToolkit({ mail: { host: '127.0.0.1', port, from: 'r@msp.example' } });
+    const { clientId } = await clientHere(toolkit);
+    const { report } = await (await toolkit.reports.generate({ clientId, format: 'markdown' })).result();
+    const both = await Promise.all([1, 2].map(() => toolkit.reports.send(report.id, 'it@acme.example')));
+    const engine = await toolkit.parts.engine();
+    await expect
+      .poll(() => both.some((s) => engine.get(s.job.id).error?.code === 'BUSY'), { timeout: 10_000 })
+      .toBe(true);
+    answer();
+    await Promise.all(both.map((s) => s.result()));
     expect(messages).toHaveLength(1);
   });
 
@@ -364,6 +391,31 @@ test('a browser that is killed in the middle is replaced and the report is writt
   expect(own.length).toBeGreaterThan(0);
   for (const pid of own) process.kill(pid, 'SIGKILL');
   expect((await started.result()).report.bytes).toBeGreaterThan(1000);
+});
+
+test('a browser that hangs does not hold up a cancel, the next report, or the end', async () => {
+  const { toolkit } = await testToolkit();
+  const { clientId } = await clientHere(toolkit);
+  await (await toolkit.reports.generate({ clientId })).result();
+  const [hung] = ownBrowsers();
+  process.kill(hung ?? 0, 'SIGSTOP');
+  const stuck = await toolkit.reports.generate({ clientId });
+  await expect
+    .poll(async () => (await toolkit.jobs.get(stuck.job.id)).progress?.percent, { timeout: 10_000 })
+    .toBe(30);
+  await toolkit.jobs.cancel(stuck.job.id);
+  expect((await stuck.done()).state).toBe('cancelled');
+  expect((await (await toolkit.reports.generate({ clientId })).result()).report.bytes).toBeGreaterThan(1000);
+  await toolkit.close();
+  expect(ownBrowsers()).toEqual([]);
+});
+
+test('workers that were closed by hand are replaced when they are needed', async () => {
+  const { toolkit } = await testToolkit();
+  const { clientId } = await clientHere(toolkit);
+  await (await toolkit.startWorkers()).close(1000);
+  const { summary } = await (await toolkit.health.check(clientId, { checks: ['memory'] })).result();
+  expect(summary.total).toBe(1);
 });
 
 test('a home that can not be used says so', async () => {

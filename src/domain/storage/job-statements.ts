@@ -96,20 +96,32 @@ export function jobStatements(sql: Prepare) {
       return Object.fromEntries(rows.map((row) => [row.state, row.n]));
     },
 
-    hasPending(): boolean {
-      return sql(`select 1 from jobs where state = 'pending' limit 1`).get() !== undefined;
+    /** Whether a row of one of these types waits to be handed over. */
+    hasPending(types: readonly string[]): boolean {
+      const list = types.map(() => '?').join(', ');
+      return (
+        sql(`select 1 from jobs where state = 'pending' and type in (${list}) limit 1`).get(types) !==
+        undefined
+      );
     },
 
-    /** Leases pending rows to `owner`; those under another's running lease are left alone. */
-    leasePending(owner: string, now: string, until: string, limit: number): JobRow[] {
+    /** Leases pending rows of these types to `owner`; those under another's running lease are left alone. */
+    leasePending(
+      owner: string,
+      types: readonly string[],
+      now: string,
+      until: string,
+      limit: number,
+    ): JobRow[] {
+      const list = types.map(() => '?').join(', ');
       return sql(
-        `update jobs set relay_owner = @owner, relay_until = @until
+        `update jobs set relay_owner = ?, relay_until = ?
          where id in (
            select id from jobs
-           where state = 'pending' and (relay_until is null or relay_until <= @now or relay_owner = @owner)
-           order by created_at, id limit @limit)
+           where state = 'pending' and type in (${list}) and (relay_until is null or relay_until <= ? or relay_owner = ?)
+           order by created_at, id limit ?)
          returning ${jobColumns}`,
-      ).all({ owner, now, until, limit }) as JobRow[];
+      ).all(owner, until, ...types, now, owner, limit) as JobRow[];
     },
 
     markQueued(id: string, now: string): void {
@@ -119,16 +131,20 @@ export function jobStatements(sql: Prepare) {
       ).run({ id, now });
     },
 
-    /** Rows that were handed over some time ago and have not ended; the queue is asked whether it still has them. */
+    /**
+     * Rows that were handed over some time ago and have not ended, by id from `after` on; the queue is asked whether
+     * it still has them.
+     */
     unfinishedBefore(
       before: string,
+      after: string,
       limit: number,
     ): { id: string; type: string; state: JobState; attempt: number }[] {
       return sql(
         `select id, type, state, attempt from jobs
-         where state in ('queued', 'running') and coalesce(started_at, queued_at) < @before
-         order by created_at limit @limit`,
-      ).all({ before, limit }) as { id: string; type: string; state: JobState; attempt: number }[];
+         where state in ('queued', 'running') and coalesce(started_at, queued_at) < ? and id > ?
+         order by id limit ?`,
+      ).all(before, after, limit) as { id: string; type: string; state: JobState; attempt: number }[];
     },
 
     /** Back to the outbox, if nothing has happened to the row since it was looked at. */
@@ -200,6 +216,14 @@ export function jobStatements(sql: Prepare) {
       ).run({ id, attempt, error: error ? JSON.stringify(error) : null });
     },
 
+    /** Gives an attempt back that a shutdown cut short: it was none of the job's doing. */
+    releaseAttempt(id: string, attempt: number): void {
+      sql(
+        `update jobs set state = 'queued', starts = starts - 1, parked = parked + 1
+         where id = ? and attempt = ? and state = 'running'`,
+      ).run(id, attempt);
+    },
+
     /** Notes that a start ended in waiting for children. */
     noteParked(id: string): void {
       sql('update jobs set parked = parked + 1, starts = starts - 1 where id = ?').run(id);
@@ -235,12 +259,8 @@ export function jobStatements(sql: Prepare) {
       );
     },
 
-    cancelRequested(ids: readonly string[]): string[] {
-      return sql(
-        `select id from jobs where cancel_requested_at is not null and id in (select value from json_each(?))`,
-      )
-        .pluck()
-        .all(JSON.stringify(ids)) as string[];
+    isCancelRequested(id: string): boolean {
+      return sql('select 1 from jobs where id = ? and cancel_requested_at is not null').get(id) !== undefined;
     },
 
     /** Ends a job from outside of any attempt: the queue gave it up. */

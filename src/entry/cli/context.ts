@@ -115,8 +115,11 @@ export function action<O extends object>(
           });
         }
         const reader = createInterface({ input: process.stdin, output: process.stderr });
-        const answer = await reader.question(`${question} This can't be undone. [y/N] `, { signal });
-        reader.close();
+        reader.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+        const answer = await reader
+          .question(`${question} This can't be undone. [y/N] `, { signal })
+          .catch(() => '')
+          .finally(() => reader.close());
         if (!/^y(es)?$/i.test(answer.trim())) throw new DomainError('INTERRUPTED', 'Nothing was changed.');
       },
       exitCode: (code) => lifecycle.setExitCode(code),

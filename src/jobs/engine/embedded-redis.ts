@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -12,22 +21,30 @@ import { withFileLock } from '../../domain/storage/lock.ts';
 const longestSocketPath = 103;
 
 /**
- * Starts Redis and ends it once nobody has been connected for a while. A shell of its own does this, so that
- * Redis outlives the process that needed it first, takes no Ctrl-C meant for that process, and is left behind by
- * none, not even one that is killed.
+ * Starts Redis (or watches the one whose number it is given) and ends it once nobody has been connected for a while.
+ * A shell of its own does this, so that Redis outlives the process that needed it first, takes no Ctrl-C meant for that
+ * process, and is left behind by none, not even one that is killed or whose home is deleted.
  */
 const keeper = `
-"$1" "$2/redis.conf" &
-redis=$!
+if [ -n "$4" ]; then
+  redis=$4
+else
+  "$1" "$2/redis.conf" &
+  redis=$!
+fi
+echo $$ >"$2/keeper.pid"
 idle=0
 while kill -0 $redis 2>/dev/null; do
   sleep 1
   if clients=$("\${1%-server}-cli" -s "$2/redis.sock" client list 2>/dev/null); then
     if [ "$(echo "$clients" | grep -c ' cmd=')" -gt 1 ]; then idle=0; else idle=$((idle + 1)); fi
+  elif [ ! -S "$2/redis.sock" ]; then
+    idle=$((idle + 1))
   fi
   if [ "$idle" -ge "$3" ]; then
     kill -TERM $redis 2>/dev/null
-    wait $redis
+    [ -n "$4" ] || wait $redis
+    exit
   fi
 done
 `;
@@ -99,13 +116,26 @@ async function ask(socket: string): Promise<Answer> {
   }
 }
 
-function runningPid(folder: string): number | undefined {
+function pidIn(file: string): number | undefined {
   try {
-    const pid = Number(readFileSync(join(folder, 'redis.pid'), 'utf8'));
+    const pid = Number(readFileSync(file, 'utf8'));
     process.kill(pid, 0);
-    // The number may have gone to another process since; where /proc can't tell, a living one is believed.
-    const named = existsSync('/proc/self') ? readFileSync(`/proc/${pid}/comm`, 'utf8') : 'redis';
-    return /redis|valkey/.test(named) ? pid : undefined;
+    return pid;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The server of this folder, if it runs. The number in its file may have gone to another process since, even to
+ * another home's server; where /proc can't tell, a living one is believed.
+ */
+function runningPid(folder: string): number | undefined {
+  const pid = pidIn(join(folder, 'redis.pid'));
+  if (pid === undefined || !existsSync('/proc/self')) return pid;
+  try {
+    // A zombie has no working directory any more.
+    return readlinkSync(`/proc/${pid}/cwd`) === realpathSync(folder) ? pid : undefined;
   } catch {
     return undefined;
   }
@@ -143,34 +173,44 @@ export async function ensureEmbeddedRedis(options: EmbeddedRedisOptions): Promis
       hint: 'Choose a shorter home with MSP_HOME, or name a Redis of your own in redis.url.',
     });
   }
-  if ((await ask(socket)) === 'ready') return socket;
+  if ((await ask(socket)) === 'ready' && pidIn(join(folder, 'keeper.pid'))) return socket;
   const binary = findRedisBinary(options.searchPath);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await withFileLock(join(folder, 'start.lock'), async () => {
-    let answer = await ask(socket);
-    if (answer === 'foreign') {
-      // It may be a Redis that was just ending.
-      await delay(200);
-      answer = await ask(socket);
-    }
-    if (answer === 'ready') return;
-    if (answer === 'foreign' && !runningPid(folder)) {
-      throw new DomainError('REDIS_SOCKET_IN_USE', `Something other than Redis listens on ${socket}.`, {
-        hint: 'End that program, or choose another home with MSP_HOME.',
-      });
-    }
-    // A server that loads a long journal, or hangs, must not get a second one on the same files.
-    if (!runningPid(folder)) startKeeper(binary, options);
-    await untilReady(folder, socket);
-  });
+  await withFileLock(
+    join(folder, 'start.lock'),
+    async () => {
+      let answer = await ask(socket);
+      if (answer === 'foreign') {
+        // It may be a Redis that was just ending.
+        await delay(200);
+        answer = await ask(socket);
+      }
+      const running = runningPid(folder);
+      if (answer === 'foreign' && running === undefined) {
+        throw new DomainError('REDIS_SOCKET_IN_USE', `Something other than Redis listens on ${socket}.`, {
+          hint: 'End that program, or choose another home with MSP_HOME.',
+        });
+      }
+      // A server that loads a long journal, or hangs, must not get a second one on the same files.
+      if (running === undefined || !pidIn(join(folder, 'keeper.pid'))) startKeeper(binary, options, running);
+      if (answer !== 'ready') await untilReady(folder, socket, running === undefined ? 15_000 : 2000);
+    },
+    20_000,
+  );
   return socket;
 }
 
-function startKeeper(binary: string, options: EmbeddedRedisOptions): void {
+function startKeeper(binary: string, options: EmbeddedRedisOptions, running: number | undefined): void {
   const { folder } = options;
   writeFileSync(join(folder, 'redis.conf'), configuration(folder), { mode: 0o600 });
   const output = openSync(join(folder, 'keeper.log'), 'w', 0o600);
-  spawn('/bin/sh', ['-c', keeper, 'redis-keeper', binary, folder, String(options.idleSeconds ?? 10)], {
+  const words = [
+    binary,
+    folder,
+    String(options.idleSeconds ?? 10),
+    running === undefined ? '' : String(running),
+  ];
+  spawn('/bin/sh', ['-c', keeper, 'redis-keeper', ...words], {
     detached: true,
     cwd: folder,
     stdio: ['ignore', output, output],
@@ -178,15 +218,17 @@ function startKeeper(binary: string, options: EmbeddedRedisOptions): void {
   }).unref();
 }
 
-async function untilReady(folder: string, socket: string): Promise<void> {
-  const deadline = performance.now() + 15_000;
+/** A server that reads its journal says so and is given the time; one that says nothing gets `silentMs`. */
+async function untilReady(folder: string, socket: string, silentMs: number): Promise<void> {
+  let deadline = performance.now() + silentMs;
   while (performance.now() < deadline) {
     const answer = await ask(socket);
     if (answer === 'ready') return;
+    if (answer === 'loading') deadline = performance.now() + silentMs;
     await delay(20);
   }
   const log = join(folder, 'redis.log');
-  throw new DomainError('REDIS_UNAVAILABLE', 'The private Redis did not start within 15 s.', {
+  throw new DomainError('REDIS_UNAVAILABLE', `The private Redis has not answered for ${silentMs / 1000} s.`, {
     details: { log },
     hint: `Its own words are in ${log}.`,
   });

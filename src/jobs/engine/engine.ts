@@ -203,6 +203,8 @@ export function openEngine(parts: {
         if (signal.kind === 'progress') options.onProgress?.(signal.progress);
         else wake();
       });
+      const onAbort = () => wake();
+      options.signal?.addEventListener('abort', onAbort);
       try {
         for (;;) {
           const job = row(id);
@@ -222,11 +224,11 @@ export function openEngine(parts: {
               clearTimeout(timer);
               resolve();
             };
-            options.signal?.addEventListener('abort', wake, { once: true });
           });
         }
       } finally {
         off();
+        options.signal?.removeEventListener('abort', onAbort);
       }
     },
 

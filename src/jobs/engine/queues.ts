@@ -1,4 +1,5 @@
 import { type JobsOptions, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
 import { DomainError } from '../../domain/errors.ts';
 import type { Log } from '../../domain/log.ts';
 import { type Policy, type QueueName, queueNames } from './define.ts';
@@ -27,7 +28,11 @@ export function queueOptions(policy: Policy, jobId: string): JobsOptions {
 export async function promptly<T>(work: Promise<T>, link: RedisLink): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer within 1 s')), 1000);
+    timer = setTimeout(() => {
+      // A connection that has gone silent would stay so; the next call gets a new one.
+      link.renew();
+      reject(new Error('no answer within 1 s'));
+    }, 1000);
   });
   work.catch(() => {});
   try {
@@ -45,10 +50,13 @@ export async function promptly<T>(work: Promise<T>, link: RedisLink): Promise<T>
 
 export function openQueues(link: RedisLink, log: Log): Queues {
   const open = new Map<QueueName, Queue>();
+  // One connection for all of them, and one that `link` can replace.
+  let connection: Redis | undefined;
   function get(name: QueueName): Queue {
     let queue = open.get(name);
     if (!queue) {
-      queue = new Queue(name, { connection: link.options('producer'), prefix: link.prefix });
+      connection ??= link.connect();
+      queue = new Queue(name, { connection, prefix: link.prefix });
       queue.on('error', (error) => log.debug({ err: error, queue: name }, 'Queue connection error'));
       open.set(name, queue);
     }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RedisOptions } from 'bullmq';
 import { Redis } from 'ioredis';
 import { DomainError } from '../../domain/errors.ts';
@@ -29,6 +30,8 @@ export interface RedisLink {
   options(use: 'worker' | 'producer'): RedisOptions;
   /** A connection of the caller's own to issue commands on; fails fast. */
   connect(): Redis;
+  /** Replaces connections that have gone silent. */
+  renew(): void;
   /** Throws REDIS_UNAVAILABLE, REDIS_UNSAFE or what the embedded server fails with, within about a second. */
   ready(): Promise<void>;
   close(): Promise<void>;
@@ -104,6 +107,14 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
     await Promise.race([connection.ping(), late]);
   }
 
+  function unavailable(error: unknown): DomainError {
+    return new DomainError('REDIS_UNAVAILABLE', `Redis at ${address} does not answer.`, {
+      details: { address, reason: error instanceof Error ? error.message : String(error) },
+      hint: settings.url ? 'Check redis.url and that the server runs.' : 'Run: msp-toolkit doctor',
+      cause: error,
+    });
+  }
+
   async function assertSafe(connection: Redis): Promise<void> {
     if (trusted || !settings.url || settings.allowUnsafe) return;
     const problems = await unsafeSettings(connection);
@@ -122,29 +133,27 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
     address,
     options,
     connect: () => track(new Redis(options('producer'))),
+    renew() {
+      for (const connection of open) connection.disconnect(true);
+    },
     async ready() {
-      const answers =
-        watch?.status === 'ready' &&
-        (await answer(watch).then(
-          () => true,
-          () => false,
-        ));
-      if (!answers && !settings.url) await ensureEmbeddedRedis({ folder, searchPath: settings.searchPath });
-      watch ??= track(new Redis(options('producer')));
       try {
-        if (!answers) await answer(watch);
+        if (watch?.status === 'ready') await answer(watch);
       } catch (error) {
-        throw new DomainError('REDIS_UNAVAILABLE', `Redis at ${address} does not answer.`, {
-          details: { address, reason: error instanceof Error ? error.message : String(error) },
-          hint: settings.url ? 'Check redis.url and that the server runs.' : 'Run: msp-toolkit doctor',
-          cause: error,
-        });
+        // A socket that has gone silent would stay so. A server of our own may have ended and can be started again.
+        watch?.disconnect(true);
+        if (settings.url) throw unavailable(error);
+      }
+      if (watch?.status !== 'ready') {
+        if (!settings.url) await ensureEmbeddedRedis({ folder, searchPath: settings.searchPath });
+        watch ??= track(new Redis(options('producer')));
+        await answer(watch).catch((error: unknown) => Promise.reject(unavailable(error)));
       }
       await assertSafe(watch);
     },
     async close() {
       closed = true;
-      await reviving;
+      await Promise.race([reviving, delay(1000, undefined, { ref: false })]);
       for (const connection of open) connection.disconnect();
     },
     async stopServer() {
@@ -156,7 +165,7 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
 function urlOptions(url: string): RedisOptions {
   const parsed = new URL(url);
   return {
-    host: parsed.hostname,
+    host: parsed.hostname.replace(/^\[|\]$/g, ''),
     port: Number(parsed.port || 6379),
     ...(parsed.username ? { username: decodeURIComponent(parsed.username) } : {}),
     ...(parsed.password ? { password: decodeURIComponent(parsed.password) } : {}),

@@ -45,6 +45,8 @@ export function createRelay(parts: {
   const { owner, storage, queues, link, clock, log, registry } = parts;
   const now = () => clock.now().toISOString();
   const ago = (ms: number) => new Date(clock.now().getTime() - ms).toISOString();
+  // Rows of a type that only a newer version knows are left to that one.
+  const types = registry.jobTypes();
   const timers = new Set<NodeJS.Timeout>();
   let running: Promise<void> | undefined;
   let again = false;
@@ -67,36 +69,43 @@ export function createRelay(parts: {
   }
 
   async function drain(): Promise<void> {
-    while (storage.read.hasPending()) {
+    while (storage.read.hasPending(types)) {
       const until = new Date(clock.now().getTime() + relayLeaseMs).toISOString();
-      const rows = await storage.write((tx) => tx.leasePending(owner, now(), until, 100));
-      const known = rows.filter((row) => registry.job(row.type));
-      if (known.length === 0) return;
-      await Promise.all(known.map(handOver));
+      const rows = await storage.write((tx) => tx.leasePending(owner, types, now(), until, 100));
+      await Promise.all(rows.map(handOver));
       if (rows.length < 100) return;
     }
   }
 
   /** Finds rows that the queue has forgotten (Redis was wiped, say) or given up, and acts on it. */
   async function reconcile(olderThanMs: number): Promise<void> {
-    for (const row of storage.read.unfinishedBefore(ago(olderThanMs), 500)) {
-      const policy = registry.job(row.type);
-      if (!policy) continue;
-      const job = await promptly(queues.get(policy.queue).getJob(row.id), link);
-      const state = job ? await promptly(job.getState(), link) : 'unknown';
-      if (state === 'unknown') {
-        const returned = await storage.write((tx) => tx.returnToPending(row.id, row.attempt));
-        if (returned) log.warn({ job: row.id }, 'The queue had lost this job; it is handed over again');
-      } else if (state === 'failed') {
-        const error: ErrorShape = {
-          code: 'JOB_CRASH_LIMIT',
-          message: `The queue gave the job up: ${job?.failedReason ?? 'no reason known'}.`,
-          details: {},
-          hint: `Try it again with: msp-toolkit job retry ${row.id}`,
-        };
-        await storage.write((tx) => tx.buryJob(row.id, row.attempt, error, now()));
-        await job?.remove();
-      }
+    const before = ago(olderThanMs);
+    for (let after = ''; ;) {
+      const rows = storage.read.unfinishedBefore(before, after, 200);
+      for (const row of rows) await compare(row);
+      const last = rows.at(-1);
+      if (!last || rows.length < 200) return;
+      after = last.id;
+    }
+  }
+
+  async function compare(row: { id: string; type: string; attempt: number }): Promise<void> {
+    const policy = registry.job(row.type);
+    if (!policy) return;
+    const job = await promptly(queues.get(policy.queue).getJob(row.id), link);
+    const state = job ? await promptly(job.getState(), link) : 'unknown';
+    if (state === 'unknown') {
+      const returned = await storage.write((tx) => tx.returnToPending(row.id, row.attempt));
+      if (returned) log.warn({ job: row.id }, 'The queue had lost this job; it is handed over again');
+    } else if (state === 'failed') {
+      const error: ErrorShape = {
+        code: 'JOB_CRASH_LIMIT',
+        message: `The queue gave the job up: ${job?.failedReason ?? 'no reason known'}.`,
+        details: {},
+        hint: `Try it again with: msp-toolkit job retry ${row.id}`,
+      };
+      await storage.write((tx) => tx.buryJob(row.id, row.attempt, error, now()));
+      await job?.remove();
     }
   }
 
@@ -105,7 +114,9 @@ export function createRelay(parts: {
       again = true;
       return;
     }
-    running = drain()
+    // Even a read that fails must end here and not in the timer that asked for it.
+    running = Promise.resolve()
+      .then(drain)
       .catch((error: unknown) => log.debug({ err: error }, 'The outbox could not be emptied; trying again'))
       .finally(() => {
         running = undefined;
@@ -126,13 +137,12 @@ export function createRelay(parts: {
     kick,
     start(clocks = defaultRelayClocks) {
       const check = () => {
-        reconcile(clocks.reconcileMs)
+        Promise.resolve()
+          .then(() => reconcile(clocks.reconcileMs))
           .then(kick)
           .catch((error: unknown) => log.debug({ err: error }, 'Could not reconcile with the queue'));
       };
-      every(clocks.pollMs, () => {
-        if (storage.read.hasPending()) kick();
-      });
+      every(clocks.pollMs, kick);
       every(clocks.reconcileMs, check);
       check();
       kick();

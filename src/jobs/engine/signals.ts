@@ -12,6 +12,18 @@ const signalSchema = z.discriminatedUnion('kind', [
 ]);
 export type Signal = z.infer<typeof signalSchema>;
 
+const textSchema = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue('not JSON');
+      return z.NEVER;
+    }
+  })
+  .pipe(signalSchema);
+
 /**
  * News between processes: faster than asking the database, but never relied on. Whoever waits for a signal asks
  * the database as well.
@@ -32,6 +44,7 @@ export function openSignals(link: RedisLink, log: Log): Signals {
 
   function subscribe(): void {
     if (subscriber) return;
+    publisher ??= link.connect();
     subscriber = link.connect();
     subscriber.on('ready', () => {
       subscriber
@@ -39,7 +52,7 @@ export function openSignals(link: RedisLink, log: Log): Signals {
         .catch((error: unknown) => log.debug({ err: error }, 'Could not subscribe'));
     });
     subscriber.on('message', (_channel, text) => {
-      const parsed = signalSchema.safeParse(JSON.parse(text));
+      const parsed = textSchema.safeParse(text);
       if (!parsed.success) return;
       local.emit(parsed.data.id, parsed.data);
       local.emit('*', parsed.data);
@@ -49,9 +62,8 @@ export function openSignals(link: RedisLink, log: Log): Signals {
   return {
     publish(signal) {
       publisher ??= link.connect();
-      const send = () => publisher?.publish(channel, JSON.stringify(signal)).catch(() => {});
-      if (publisher.status === 'ready') void send();
-      else publisher.once('ready', () => void send());
+      // News that can't go out now is old news later.
+      if (publisher.status === 'ready') publisher.publish(channel, JSON.stringify(signal)).catch(() => {});
     },
     on(id, listener) {
       subscribe();

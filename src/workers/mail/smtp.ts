@@ -91,6 +91,7 @@ export function smtpMailer(settings: SmtpSettings | undefined): Mailer {
     let handedOver = false;
     if (!settings) throw notConfigured;
     const transport = await connect(settings);
+    signal?.throwIfAborted();
     transport.use('stream', (mail, done) => {
       mail.message.processFunc((message) => {
         message.once('end', () => {

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Browser, Page } from 'puppeteer';
 import { DomainError } from '../../domain/errors.ts';
 import type { Log } from '../../domain/log.ts';
@@ -63,11 +65,15 @@ interface Lease {
    * scripts nor network a document has no means to leave anything behind for the next one.
    */
   free: Page[];
+  /** To be used no more. */
+  bad: boolean;
 }
 
 export function createBrowserPool(settings: BrowserSettings & { sandbox: boolean }, log: Log): BrowserPool {
   let current: Promise<Lease> | undefined;
+  let serving: Lease | undefined;
   const live = new Set<Lease>();
+  const ending = new Set<Promise<void>>();
 
   async function launch(): Promise<Lease> {
     const executablePath = await findBrowser(settings);
@@ -75,6 +81,10 @@ export function createBrowserPool(settings: BrowserSettings & { sandbox: boolean
     const browser = await puppeteer.launch({
       executablePath,
       pipe: true,
+      // Signals are for us: jobs are let end before the browser is.
+      handleSIGINT: false,
+      handleSIGTERM: false,
+      handleSIGHUP: false,
       args: [
         ...(settings.sandbox ? [] : ['--no-sandbox']),
         '--disable-gpu',
@@ -85,13 +95,11 @@ export function createBrowserPool(settings: BrowserSettings & { sandbox: boolean
         '--no-first-run',
       ],
     });
-    const lease: Lease = { browser, pages: 0, served: 0, free: [] };
+    const lease: Lease = { browser, pages: 0, served: 0, free: [], bad: false };
     live.add(lease);
     browser.once('disconnected', () => {
       live.delete(lease);
-      void current?.then((now) => {
-        if (now === lease) current = undefined;
-      });
+      if (serving === lease) current = serving = undefined;
     });
     log.debug({ executablePath }, 'Browser started');
     return lease;
@@ -104,25 +112,28 @@ export function createBrowserPool(settings: BrowserSettings & { sandbox: boolean
         throw error;
       });
       const lease = await current;
-      if (!lease.browser.connected) {
-        current = undefined;
-      } else if (lease.served >= pagesPerBrowser) {
-        current = undefined;
-        if (lease.pages === 0) await lease.browser.close();
-      } else {
+      serving = lease;
+      if (lease.browser.connected && !lease.bad && lease.served < pagesPerBrowser) {
         lease.pages += 1;
         lease.served += 1;
         return lease;
       }
+      retire(lease);
     }
   }
 
-  async function giveBack(lease: Lease): Promise<void> {
-    lease.pages -= 1;
-    if (lease.served >= pagesPerBrowser && lease.pages === 0) {
-      if ((await current) === lease) current = undefined;
-      await lease.browser.close();
-    }
+  /** Takes a browser out of service; it is ended once its last page has been given back. */
+  function retire(lease: Lease): void {
+    if (serving === lease) current = serving = undefined;
+    lease.bad = true;
+    if (lease.pages === 0) void end(lease);
+  }
+
+  function end(lease: Lease): Promise<void> {
+    live.delete(lease);
+    const ended = endOne(lease.browser).finally(() => ending.delete(ended));
+    ending.add(ended);
+    return ended;
   }
 
   async function newPage(lease: Lease): Promise<Page> {
@@ -135,33 +146,54 @@ export function createBrowserPool(settings: BrowserSettings & { sandbox: boolean
   return {
     async withPage(signal, work) {
       signal.throwIfAborted();
-      let page: Page | undefined;
       let lease: Lease | undefined;
-      const abort = () => void page?.close().catch(() => {});
       try {
         lease = await take();
-        page = lease.free.pop() ?? (await newPage(lease));
-        signal.addEventListener('abort', abort, { once: true });
-        signal.throwIfAborted();
-        const answer = await work(page);
+        const page = lease.free.pop() ?? (await within(newPage(lease), signal));
+        const answer = await within(work(page), signal);
         lease.free.push(page);
         return answer;
       } catch (error) {
-        // A page on which something went wrong is not used again.
-        abort();
+        // It may hang or be half dead; the next job gets another browser.
+        if (lease) lease.bad = true;
         signal.throwIfAborted();
         throw failed(error);
       } finally {
-        signal.removeEventListener('abort', abort);
-        if (lease) await giveBack(lease).catch(() => {});
+        if (lease) {
+          lease.pages -= 1;
+          if (lease.bad || lease.served >= pagesPerBrowser) retire(lease);
+        }
       }
     },
     async close() {
-      const closing = [...live].map((lease) => lease.browser.close());
-      current = undefined;
-      await Promise.allSettled(closing);
+      current = serving = undefined;
+      for (const lease of live) void end(lease);
+      await Promise.all(ending);
     },
   };
+}
+
+/** Ends a browser, by force if it does not end by itself within a few seconds. */
+async function endOne(browser: Browser): Promise<void> {
+  const child = browser.process();
+  const gone =
+    child && child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
+  await Promise.race([browser.close().catch(() => {}), delay(3000, undefined, { ref: false })]);
+  child?.kill('SIGKILL');
+  await gone;
+}
+
+/** Rejects as soon as the signal is aborted, whatever becomes of `work`. */
+async function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(() => {});
+  const done = new AbortController();
+  const given = once(signal, 'abort', { signal: done.signal }).then(() => Promise.reject(signal.reason));
+  given.catch(() => {});
+  try {
+    return await Promise.race([work, given]);
+  } finally {
+    done.abort();
+  }
 }
 
 function failed(error: unknown): DomainError {

@@ -14,6 +14,10 @@ describe('a text', () => {
     `api_key: "${secret}"`,
     `RMM_API_KEY=${secret}`,
     `token='${secret}'`,
+    `{"password":"${secret}"}`,
+    `{\\"apiKey\\":\\"${secret}\\"}`,
+    `passphrase=${secret}`,
+    'redis://:hunter1@hunter2@host:6379',
   ])('loses its secret: %s', (text) => {
     expect(maskText(text)).not.toContain('hunter2');
   });
@@ -49,6 +53,13 @@ describe('fields', () => {
     const masked = mask(Object.assign(error, { token: secret }));
     expect(JSON.stringify(masked)).not.toContain('hunter2');
     expect(masked).toMatchObject({ message: 'no redis://:***@x' });
+  });
+
+  test('of a Redis command in an error are hidden', () => {
+    const error = Object.assign(new Error('WRONGPASS'), {
+      command: { name: 'hello', args: ['3', 'AUTH', 'default', secret] },
+    });
+    expect(JSON.stringify(mask({ err: error }))).not.toContain('hunter2');
   });
 
   test('a ring does not hang it', () => {

@@ -102,12 +102,14 @@ export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> 
     return worker;
   }
 
-  const workers = parts.queues.map(start);
-  await Promise.all(workers.map((worker) => worker.waitUntilReady()));
-
+  // Before the first job, so that its progress reaches whoever waits for it.
+  await engine?.signals.ready();
   const offSignals = engine?.signals.on('*', (signal) => {
     if (signal.kind === 'cancel') running.get(signal.id)?.stop('cancel');
   });
+  const workers = parts.queues.map(start);
+  await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+
   // The signal may be lost; the flag in the row is not.
   const cancelPoll = setInterval(() => {
     try {

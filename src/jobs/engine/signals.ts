@@ -1,4 +1,4 @@
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { progressSchema } from '../../domain/job.ts';
@@ -32,6 +32,8 @@ export interface Signals {
   publish(signal: Signal): void;
   /** Calls `listener` with each signal about job `id` (or every job for '*') until the returned function is called. */
   on(id: string, listener: (signal: Signal) => void): () => void;
+  /** Resolves once news can go out and come in, or after a second without. */
+  ready(): Promise<void>;
   close(): void;
 }
 
@@ -69,6 +71,14 @@ export function openSignals(link: RedisLink, log: Log): Signals {
       subscribe();
       local.on(id, listener);
       return () => local.off(id, listener);
+    },
+    async ready() {
+      subscribe();
+      const limit = AbortSignal.timeout(1000);
+      const all = [publisher, subscriber].map(async (connection) => {
+        if (connection && connection.status !== 'ready') await once(connection, 'ready', { signal: limit });
+      });
+      await Promise.allSettled(all);
     },
     close() {
       publisher?.disconnect();

@@ -59,7 +59,7 @@ export const JobEntity = defineEntity({
   indexes: [{ properties: ['state', 'createdAt'] }, { properties: ['clientId', 'createdAt'] }],
 });
 
-/** A finished or skipped step of a workflow, stored in the transaction of its effect. */
+/** A step of a workflow, stored in the transaction of its effect; `pending` while it waits for child jobs. */
 export const JobStepEntity = defineEntity({
   name: 'JobStep',
   tableName: 'job_steps',
@@ -67,11 +67,11 @@ export const JobStepEntity = defineEntity({
     job: () => p.manyToOne(JobEntity).mapToPk().primary().deleteRule('cascade').index(false),
     name: p.string().primary(),
     position: p.integer(),
-    status: p.string().$type<'done' | 'skipped' | 'failed'>(),
+    status: p.string().$type<'pending' | 'done' | 'skipped' | 'failed'>(),
     output: p.json<unknown>().nullable(),
     evidence: p.json<Record<string, unknown>>(),
     startedAt: p.string(),
-    finishedAt: p.string(),
+    finishedAt: p.string().nullable(),
     attempt: p.integer(),
   },
 });

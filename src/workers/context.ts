@@ -6,7 +6,7 @@ import type { Log } from '../domain/log.ts';
 import { maskText } from '../domain/mask.ts';
 import type { Ports } from '../domain/ports.ts';
 import type { Settings } from '../domain/settings.ts';
-import type { JobRow } from '../domain/storage/job-statements.ts';
+import type { JobRow, StepRow } from '../domain/storage/job-statements.ts';
 import type { ChildDefinition, ChildOutcome, JobContext, StepOutcome } from '../jobs/engine/define.ts';
 import type { Engine } from '../jobs/engine/engine.ts';
 import { queueOptions } from '../jobs/engine/queues.ts';
@@ -67,6 +67,7 @@ export function createContext(
 
   let currentStep = '';
   let fanOuts = 0;
+  let beforeWaiting: (() => Promise<void>) | undefined;
 
   const write: JobContext['write'] = (work) =>
     storage.write((tx) => {
@@ -84,26 +85,19 @@ export function createContext(
     signal.throwIfAborted();
     const all = storage.read.steps(id);
     const before = all.find((s) => s.name === name);
-    if (before && before.status !== 'failed')
+    if (before?.status === 'done' || before?.status === 'skipped') {
       return before.output === null ? undefined : JSON.parse(before.output);
+    }
     const position = before?.position ?? all.length;
-    const startedAt = nowIso(clock);
-    const put = (status: 'done' | 'skipped' | 'failed', outcome: StepOutcome) =>
+    // One that has waited for child jobs began before they did.
+    const startedAt = before?.status === 'pending' ? before.started_at : nowIso(clock);
+    const put = (status: StepRow['status'], { output, evidence, record }: StepOutcome) =>
       write((tx) => {
-        outcome.record?.(tx);
-        const { output, evidence } = outcome;
-        tx.putStep({
-          jobId: id,
-          name,
-          position,
-          status,
-          output,
-          evidence,
-          startedAt,
-          finishedAt: nowIso(clock),
-          attempt,
-        });
+        record?.(tx);
+        const finishedAt = status === 'pending' ? null : nowIso(clock);
+        tx.putStep({ jobId: id, name, position, status, output, evidence, startedAt, finishedAt, attempt });
       });
+    beforeWaiting = () => put('pending', { evidence: {} });
     currentStep = name;
     fanOuts = 0;
     try {
@@ -120,6 +114,7 @@ export function createContext(
     } finally {
       currentStep = '';
       fanOuts = 0;
+      beforeWaiting = undefined;
     }
   }
 
@@ -150,6 +145,7 @@ export function createContext(
     const before = await collect();
     const missing = payloads.flatMap((data, index) => (before[index] ? [] : [{ data, index }]));
     if (missing.length > 0) {
+      await beforeWaiting?.();
       await queue.addBulk(
         missing.map(({ data, index }) => ({
           name: child.type,

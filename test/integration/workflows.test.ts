@@ -89,6 +89,11 @@ describe('onboarding', () => {
       ['activate', 'done'],
     ]);
     expect(steps.find((s) => s.name === 'agents')?.evidence['reason']).toContain('no RMM');
+    // The processor is watched for a second: a step that waits for its probes shows the time it really took.
+    const check = steps.find((s) => s.name === 'baseline-check');
+    expect(Date.parse(check?.finishedAt ?? '') - Date.parse(check?.startedAt ?? '')).toBeGreaterThanOrEqual(
+      1000,
+    );
     expect((await toolkit.clients.get(clientId)).status).toBe('active');
     expect((await toolkit.devices.get(deviceId)).metadata['facts']).toMatchObject({
       system: expect.any(String),

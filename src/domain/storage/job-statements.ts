@@ -38,11 +38,11 @@ export interface NewJob {
 export interface StepRow {
   name: string;
   position: number;
-  status: 'done' | 'skipped' | 'failed';
+  status: 'pending' | 'done' | 'skipped' | 'failed';
   output: string | null;
   evidence: string;
   started_at: string;
-  finished_at: string;
+  finished_at: string | null;
 }
 
 const jobColumns = `id, type, state, client_id, requested_by, payload, attempt, starts, parked, progress, result, error,
@@ -286,11 +286,11 @@ export function jobStatements(sql: Prepare) {
       jobId: string;
       name: string;
       position: number;
-      status: 'done' | 'skipped' | 'failed';
+      status: StepRow['status'];
       output: unknown;
       evidence: Record<string, unknown>;
       startedAt: string;
-      finishedAt: string;
+      finishedAt: string | null;
       attempt: number;
     }): void {
       sql(

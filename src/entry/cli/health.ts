@@ -2,7 +2,7 @@ import type { CheckName, CheckResult, Status, Summary } from '../../domain/check
 import type { Job } from '../../domain/job.ts';
 import { action, type CommandContext } from './context.ts';
 import { choices, listOf, positiveInteger } from './options.ts';
-import { type Output, type Row, when } from './output.ts';
+import { type Row, when } from './output.ts';
 import type { Register } from './program.ts';
 import { forClients } from './started.ts';
 
@@ -34,9 +34,13 @@ function statusRow({ clientId, status, summary: s }: Pick<Checked, 'clientId' | 
   return [clientId, status, s.healthy, s.warning, s.critical, s.unknown];
 }
 
-function summaryLine(output: Output, clientId: string, status: Status, summary: Summary): string {
+function summaryLine({
+  clientId,
+  status,
+  summary,
+}: Pick<Checked, 'clientId' | 'status' | 'summary'>): string {
   const parts = (['healthy', 'warning', 'critical', 'unknown'] as const).map((s) => `${summary[s]} ${s}`);
-  return `${clientId}: ${output.status(status)} (${parts.join(', ')})`;
+  return `${clientId}: ${status} (${parts.join(', ')})`;
 }
 
 /** 3 for --exit-status where anything is not healthy: what is not known can't pass either. */
@@ -70,8 +74,7 @@ export const register: Register = (program, lifecycle) => {
           const toolkit = await context.toolkit();
           const { output } = context;
           const names = new Map((await toolkit.devices.list()).map((device) => [device.id, device.name]));
-          const note = ({ clientId, status, summary }: Checked) =>
-            output.note(summaryLine(output, clientId, status, summary));
+          const note = (checked: Checked) => output.note(summaryLine(checked));
           await forClients(context, id, own, {
             title: (clientId) => `Checking ${clientId}`,
             start: (clientId) => toolkit.health.check(clientId, own.checks ? { checks: own.checks } : {}),

@@ -4,7 +4,7 @@ import { isFinal, type Job, type JobStep } from '../../domain/job.ts';
 import { action, interruption } from './context.ts';
 import { brief } from './client.ts';
 import { choices, positiveInteger } from './options.ts';
-import { type Output, when } from './output.ts';
+import { type Output, took, when, whenBriefly } from './output.ts';
 import type { Register } from './program.ts';
 
 function show(output: Output, job: Job & { steps?: JobStep[] }): void {
@@ -23,8 +23,14 @@ function show(output: Output, job: Job & { steps?: JobStep[] }): void {
   ]);
   if (job.steps && job.steps.length > 0) {
     output.table(
-      ['STEP', 'STATUS', 'STARTED', 'FINISHED', 'EVIDENCE'],
-      job.steps.map((s) => [s.name, s.status, when(s.startedAt), when(s.finishedAt), brief(s.evidence)]),
+      ['STEP', 'STATUS', 'STARTED', 'TOOK', 'EVIDENCE'],
+      job.steps.map((s) => [
+        s.name,
+        s.status,
+        whenBriefly(s.startedAt),
+        took(s.startedAt, s.finishedAt),
+        brief(s.evidence),
+      ]),
       '',
     );
   }
@@ -47,15 +53,15 @@ export const register: Register = (program, lifecycle) => {
           const jobs = await (await context.toolkit()).jobs.list(own);
           context.output.data(jobs, () =>
             context.output.table(
-              ['ID', 'TYPE', 'STATE', 'CLIENT', 'TRIES', 'CREATED', 'FINISHED'],
+              ['ID', 'TYPE', 'STATE', 'CLIENT', 'TRIES', 'CREATED', 'TOOK'],
               jobs.map((j) => [
                 j.id,
                 j.type,
                 j.state,
                 j.clientId,
                 j.attempts,
-                when(j.createdAt),
-                when(j.finishedAt),
+                whenBriefly(j.createdAt),
+                took(j.startedAt, j.finishedAt),
               ]),
               'No jobs.',
             ),

@@ -21,6 +21,21 @@ export function when(iso: string | null | undefined): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
+/** For narrow columns: the time of day today, otherwise the day and the minute. */
+export function whenBriefly(iso: string | null | undefined, now: Date = new Date()): string {
+  const full = when(iso);
+  const today = full.startsWith(when(now.toISOString()).slice(0, 11));
+  return today ? full.slice(11) : full.slice(0, 16);
+}
+
+/** How long something took, for people. */
+export function took(from: string | null, to: string | null): string {
+  if (!from || !to) return '-';
+  const seconds = (Date.parse(to) - Date.parse(from)) / 1000;
+  if (seconds < 100) return `${seconds.toFixed(1)} s`;
+  return seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
 /** Data goes to stdout and everything else to stderr, so that a pipe gets data alone. */
 export interface Output {
   readonly json: boolean;

@@ -3,7 +3,7 @@ import type { Job } from '../../domain/job.ts';
 import type { Delivery, Report, ReportFormat } from '../../domain/report.ts';
 import { action } from './context.ts';
 import { choices, positiveInteger } from './options.ts';
-import { type Output, when } from './output.ts';
+import { type Output, when, whenBriefly } from './output.ts';
 import type { Register } from './program.ts';
 import { forClients, withJob } from './started.ts';
 
@@ -140,7 +140,7 @@ export const register: Register = (program, lifecycle) => {
               r.template,
               r.format,
               r.bytes,
-              when(r.generatedAt),
+              whenBriefly(r.generatedAt),
               r.path,
             ]),
             'No reports yet. Write one with: msp-toolkit report generate ID',

@@ -115,7 +115,7 @@ export class Initial extends Migration {
         "output" json null,
         "evidence" json not null,
         "started_at" text not null,
-        "finished_at" text not null,
+        "finished_at" text null,
         "attempt" integer not null,
         primary key ("job_id", "name"),
         constraint "job_steps_job_id_foreign" foreign key ("job_id") references "jobs" ("id") on delete cascade

@@ -16,7 +16,10 @@ const section = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape).pre
 /** The configuration file, section by section. What has no default here is worked out from the home folder. */
 export const configSchema = z.strictObject({
   general: section({
-    logLevel: z.enum(logLevels).optional().describe('Default: info for serve and worker, warn elsewhere.'),
+    logLevel: z
+      .enum(logLevels)
+      .optional()
+      .describe('Default: info for serve and worker, warn for mcp, silent elsewhere.'),
     logFile: z.string().optional().describe('Write the log to this file instead of stderr.'),
     companyName: z.string().default('MSP Toolkit').describe('The name that reports and mails carry.'),
     timezone: timezoneSchema.default('UTC').describe('For clients that name none.'),
@@ -225,7 +228,7 @@ function invalid(problems: Problem[], file: string | undefined): DomainError {
   );
   return new DomainError(
     'CONFIG_INVALID',
-    `The configuration${file ? ` ${file}` : ''} is not valid: ${list.join('; ')}.`,
+    `The configuration${file ? ` ${file}` : ''} is not valid: ${list.join('; ')}`.replace(/(?<![?.])$/, '.'),
     { details: { file, problems }, hint: 'See what there is with: msp-toolkit config schema' },
   );
 }

@@ -72,6 +72,25 @@ describe('clients and devices', () => {
   });
 });
 
+test('commands that start at the same moment on a new home all work, and start one Redis between them', async () => {
+  const home = await scratchHome();
+  const lists = await Promise.all(
+    Array.from({ length: 6 }, () => cli(['client', 'list', '--json'], { home })),
+  );
+  expect(lists.map((ran) => [ran.code, ran.stdout])).toEqual(lists.map(() => [0, '[]\n']));
+  await cli(['client', 'add', '--name', 'Acme'], { home });
+  await cli(['device', 'add', '--client-id', 'acme', '--name', hostname()], { home });
+  const checks = await Promise.all(
+    Array.from({ length: 4 }, () =>
+      cli(['health', 'check', 'acme', '--checks', 'memory', '--json'], { home }),
+    ),
+  );
+  expect(checks.map((ran) => ran.code)).toEqual([0, 0, 0, 0]);
+  expect((await cli(['health', 'history', 'acme', '--json'], { home })).json()).toHaveLength(4);
+  const log = await readFile(join(home, 'redis', 'redis.log'), 'utf8');
+  expect(log.match(/Server initialized/g)).toHaveLength(1);
+});
+
 describe('a mistake', () => {
   test.each([
     ['an unknown client', ['client', 'show', 'nobody'], 1, 'CLIENT_NOT_FOUND'],
@@ -118,6 +137,15 @@ describe('a mistake', () => {
     expect((await cli(['client', 'show', 'acme-corp', '--json'], { home })).json()).toMatchObject({
       name: 'Acme Corp',
     });
+  });
+
+  test('that only the job finds is one sentence too, and one JSON document with --json', async () => {
+    const home = await withClient();
+    const plain = await cli(['report', 'generate', 'acme-corp', '--template', 'nope', '--quiet'], { home });
+    expect(plain.stderr).toMatch(/^Error: There is no report template "nope"\.\n.+\n$/);
+    const json = await cli(['report', 'generate', 'acme-corp', '--template', 'nope', '--json'], { home });
+    expect(json.code).toBe(2);
+    expect(JSON.parse(json.stderr).error.code).toBe('TEMPLATE_NOT_FOUND');
   });
 
   test('such as a misspelt verb suggests the right one', async () => {

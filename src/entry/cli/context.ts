@@ -55,10 +55,10 @@ export function action<O extends object>(
     const log = async (level: (typeof logLevels)[number]) => {
       const { createLog } = await import('../logging.ts');
       const { config } = await loadedConfig();
-      return createLog({
-        level: (options.logLevel as typeof level | undefined) ?? config.general.logLevel ?? level,
-        file: options.logFile ?? config.general.logFile,
-      });
+      const file = options.logFile ?? config.general.logFile;
+      // With --json standard error holds the one JSON document of an error, and log lines only if asked for here.
+      const usual = options.json && !file ? 'silent' : (config.general.logLevel ?? level);
+      return createLog({ level: (options.logLevel as typeof level | undefined) ?? usual, file });
     };
     const loadedConfig = async () => {
       const [{ loadConfig }, { openHome }] = await Promise.all([
@@ -79,7 +79,7 @@ export function action<O extends object>(
       environment,
       signal,
       log,
-      async toolkit({ level = 'warn' } = {}) {
+      async toolkit({ level = 'silent' } = {}) {
         if (!opened) {
           const { openToolkit } = await import('../toolkit.ts');
           opened = await openToolkit({

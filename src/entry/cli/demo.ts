@@ -12,7 +12,7 @@ export const register: Register = (program, lifecycle) => {
         const result = await runDemo({
           environment,
           signal,
-          log: await context.log('warn'),
+          log: await context.log('silent'),
           say: (text) => output.note(text),
           follow: (started, title) => context.follow(started, title),
         });

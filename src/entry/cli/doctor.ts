@@ -16,7 +16,7 @@ export const register: Register = (program, lifecycle) => {
         const { environment, options, output } = context;
         const home = openHome(environment);
         const { config } = await loadConfig({ home, cwd: process.cwd(), environment, file: options.config });
-        const log = await context.log('warn');
+        const log = await context.log('silent');
         const findings = await examine({ home, config, environment, clock: systemClock, log });
         output.data(findings, () => {
           output.table(

@@ -9,16 +9,24 @@ export type CheckName = (typeof checkNames)[number];
 export const statuses = ['healthy', 'warning', 'critical', 'unknown'] as const;
 export type Status = (typeof statuses)[number];
 
-export const thresholdSchema = z
-  .strictObject({ warning: z.number().min(0).max(100), critical: z.number().min(0).max(100) })
-  .refine((t) => t.warning <= t.critical, { error: 'warning must not be above critical' });
+const percent = z.number().min(0).max(100);
+
+export const thresholdSchema = z.strictObject({ warning: percent, critical: percent });
 export type Threshold = z.infer<typeof thresholdSchema>;
+
+/** Either limit may be left out; what is given is checked together with what is not. */
+function limits(warning: number, critical: number) {
+  return z
+    .strictObject({ warning: percent.default(warning), critical: percent.default(critical) })
+    .refine((t) => t.warning <= t.critical, { error: 'warning must not be above critical' })
+    .prefault({});
+}
 
 /** Thresholds in percent, for each check that has them. */
 export const thresholdsSchema = z.strictObject({
-  cpu: thresholdSchema.prefault({ warning: 85, critical: 95 }),
-  memory: thresholdSchema.prefault({ warning: 90, critical: 95 }),
-  disk: thresholdSchema.prefault({ warning: 85, critical: 95 }),
+  cpu: limits(85, 95),
+  memory: limits(90, 95),
+  disk: limits(85, 95),
 });
 export type Thresholds = z.infer<typeof thresholdsSchema>;
 

@@ -49,12 +49,17 @@ export const timezoneSchema = z.string().refine((zone) => {
   }
 }, 'must be an IANA timezone such as Europe/Berlin');
 
+/** What a company wants to keep of a client; `slaTargetPercent` is what SLA reports compare with. */
+export const clientMetadataSchema = z.looseObject({
+  slaTargetPercent: z.number().min(0).max(100).optional(),
+});
+
 const clientFields = {
   name: nameSchema,
   contactEmail: emailSchema.nullable(),
   tier: z.enum(tiers),
   timezone: timezoneSchema,
-  metadata: z.record(z.string(), z.unknown()),
+  metadata: clientMetadataSchema,
 };
 
 export const clientInputSchema = z.strictObject({

@@ -86,21 +86,20 @@ function deviceNotFound(id: string): DomainError {
   });
 }
 
+function deviceExists(clientId: string, name: string): DomainError {
+  return new DomainError('DEVICE_EXISTS', `The client "${clientId}" has a device "${name}" already.`, {
+    details: { clientId, name },
+    hint: `See it with: msp-toolkit device list --client-id ${clientId}`,
+  });
+}
+
 /** Registers a device of a client. Throws VALIDATION, CLIENT_NOT_FOUND or DEVICE_EXISTS. */
 export async function addDevice(storage: Storage, who: Actor, input: DeviceInput): Promise<Device> {
   const { clientId, ...fields } = parseWith(deviceInputSchema, input, 'device');
   return storage.transaction(async (em) => {
     if (!(await em.findOne(ClientEntity, { id: clientId }))) throw clientNotFound(clientId);
-    if (await em.findOne(DeviceEntity, { client: clientId, name: fields.name })) {
-      throw new DomainError(
-        'DEVICE_EXISTS',
-        `The client "${clientId}" has a device "${fields.name}" already.`,
-        {
-          details: { clientId, name: fields.name },
-          hint: `See it with: msp-toolkit device list --client-id ${clientId}`,
-        },
-      );
-    }
+    if (await em.findOne(DeviceEntity, { client: clientId, name: fields.name }))
+      throw deviceExists(clientId, fields.name);
     const row = em.create(DeviceEntity, { id: newId(), client: clientId, ...fields, lastSeen: null });
     recordAudit(em, who, 'device.add', `device:${row.id}`, { clientId, name: fields.name });
     await em.flush();
@@ -143,6 +142,14 @@ export async function updateDevice(
   return storage.transaction(async (em) => {
     const row = await em.findOne(DeviceEntity, { id });
     if (!row) throw deviceNotFound(id);
+    const { name } = parsed;
+    if (
+      name !== undefined &&
+      name !== row.name &&
+      (await em.findOne(DeviceEntity, { client: row.client, name }))
+    ) {
+      throw deviceExists(row.client, name);
+    }
     em.assign(row, parsed);
     recordAudit(em, who, 'device.update', `device:${id}`, parsed);
     await em.flush();

@@ -26,7 +26,7 @@ export type Progress = z.infer<typeof progressSchema>;
 
 /**
  * A job row is the truth about a job: it is written before the queue hears of it and it outlives the queue.
- * `attempt` counts starts and fences writes; `starts` counts them since the last submit or retry by hand;
+ * `attempt` counts starts and fences writes; `starts` counts those of them that did not end in an orderly way, as after a kill;
  * `parked` counts those that ended in waiting for children, which are no attempts of their own to a person; `relayOwner` and `relayUntil` are the lease of the process that is
  * handing the row to the queue.
  */

@@ -138,6 +138,12 @@ function nearest(word: string, known: readonly string[]): string | undefined {
   return best && best.d <= Math.max(2, word.length / 3) ? best.k : undefined;
 }
 
+function noSuchSetting(key: string, near: string | undefined): string {
+  if (/pass|secret|token|api_?key/i.test(key))
+    return 'secrets are no settings; see: msp-toolkit credential set --help';
+  return `no such setting${near ? `; did you mean ${near}?` : ''}`;
+}
+
 function keysAt(path: readonly PropertyKey[]): string[] {
   let schema: z.ZodType = configSchema;
   for (const key of path) {
@@ -164,7 +170,7 @@ function applyEnvironment(
     const leaf = all.get(name);
     if (!leaf) {
       const near = nearest(name, [...all.keys()]);
-      problems.push({ path: name, problem: `no such setting${near ? `; did you mean ${near}?` : ''}` });
+      problems.push({ path: name, problem: noSuchSetting(name, near) });
       continue;
     }
     let place = raw;
@@ -190,7 +196,7 @@ function describe(
       const line = lineOf([...issue.path, key]);
       return {
         path: [...issue.path, key].join('.'),
-        problem: `no such setting${near ? `; did you mean ${near}?` : ''}`,
+        problem: noSuchSetting(key, near),
         ...(line ? { line } : {}),
       };
     });
@@ -224,7 +230,7 @@ export function parseConfig(
 
 function invalid(problems: Problem[], file: string | undefined): DomainError {
   const list = problems.map(
-    (p) => `${p.line ? `line ${p.line}: ` : ''}${p.path ? `${p.path}: ` : ''}${p.problem}`,
+    (p) => `${p.line ? `line ${p.line}: ` : ''}${p.path ? `${p.path} — ` : ''}${p.problem}`,
   );
   return new DomainError(
     'CONFIG_INVALID',

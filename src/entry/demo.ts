@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { hostname, tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { SMTPServer } from 'smtp-server';
 import { DomainError } from '../domain/errors.ts';
 import type { Log } from '../domain/log.ts';
@@ -133,7 +133,7 @@ export async function runDemo(options: {
     const pdf = written.report.path;
     if (
       !message ||
-      !(await readFile(message, 'utf8')).includes(basename(pdf)) ||
+      !(await readFile(message, 'utf8')).includes('application/pdf') ||
       sent.state !== 'succeeded'
     ) {
       throw new DomainError('INTERNAL', 'The mail did not arrive with the report.');

@@ -1,5 +1,5 @@
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import envPaths from 'env-paths';
 import { DomainError } from '../domain/errors.ts';
 
@@ -7,7 +7,8 @@ import { DomainError } from '../domain/errors.ts';
 export function openHome(environment: Record<string, string | undefined>): string {
   const home = resolve(environment['MSP_HOME'] || envPaths('msp-toolkit', { suffix: '' }).data);
   try {
-    mkdirSync(home, { recursive: true, mode: 0o700 });
+    // Below /proc a recursive mkdir never comes back, so it is used only where the parent is missing too.
+    if (!existsSync(home)) mkdirSync(home, { recursive: !existsSync(dirname(home)), mode: 0o700 });
     if (!statSync(home).isDirectory()) throw new Error('it is not a folder');
     accessSync(home, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {

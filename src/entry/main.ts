@@ -1,8 +1,5 @@
 #!/usr/bin/env node
-import { enableCompileCache } from 'node:module';
-
-// The code is compiled once per version, not at each start.
-enableCompileCache();
+import module from 'node:module';
 
 const oldest = [22, 18] as const;
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -12,6 +9,9 @@ if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
   );
   process.exit(2);
 }
+
+// The code is compiled once per version, not at each start.
+module.enableCompileCache();
 
 const { run } = await import('./run.ts');
 process.exitCode = await run(process.argv.slice(2));

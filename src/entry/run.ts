@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { CommanderError } from 'commander';
 import { DomainError, type ErrorKind, toDomainError } from '../domain/errors.ts';
 import { mask, maskText } from '../domain/mask.ts';
@@ -28,10 +29,13 @@ function report(error: unknown, json: boolean): number {
 export async function run(argv: readonly string[]): Promise<number> {
   const json = argv.includes('--json');
   const stop = new AbortController();
+  // Everything that waits listens to it, and there may be one for each client.
+  setMaxListeners(0, stop.signal);
   let exitCode = 0;
   // A reader that has seen enough (`| head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(exitCode);
+    process.exit(report(error, json));
   });
   const interrupt = (signal: NodeJS.Signals) => {
     if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
@@ -50,6 +54,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
+    if (stop.signal.aborted && !(error instanceof DomainError)) return report(stop.signal.reason, json);
     // Help and version end through an exception too.
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     if (error instanceof CommanderError && error.code === 'commander.help') return exitCodes.usage;

@@ -296,6 +296,17 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     return { job, done, result: async (waiting) => resultOf(definition, await done(waiting)) };
   }
 
+  function requireMail(): void {
+    if (config.mail.host) return;
+    throw new DomainError(
+      'MAIL_NOT_CONFIGURED',
+      'No mail server is configured, so no report can be mailed.',
+      {
+        hint: 'Set mail.host and mail.from in the configuration.',
+      },
+    );
+  }
+
   let closing: Promise<void> | undefined;
   async function close(deadlineMs: number): Promise<void> {
     await Promise.allSettled(workers.slice().map((running) => running.close(deadlineMs)));
@@ -360,15 +371,7 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     reports: {
       async generate(input) {
         const client = await getClient(storage, input.clientId);
-        if (input.email && !config.mail.host) {
-          throw new DomainError(
-            'MAIL_NOT_CONFIGURED',
-            'No mail server is configured, so the report could not be mailed.',
-            {
-              hint: 'Set mail.host and mail.from, or leave out the address.',
-            },
-          );
-        }
+        if (input.email) requireMail();
         if (input.period) {
           const { parsePeriod } = await import('../domain/period.ts');
           parsePeriod(input.period, client.timezone, clock.now());
@@ -382,9 +385,10 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
         deliveries: await listDeliveries(storage, id),
       }),
       async send(id, recipient) {
-        await getReport(storage, id);
+        const { clientId } = await getReport(storage, id);
+        requireMail();
         const { reportSend } = await import('../jobs/report-send.ts');
-        return start(reportSend, { reportId: id, recipient });
+        return start(reportSend, { reportId: id, recipient, clientId });
       },
       async templates() {
         outside ??= (await import('./ports.ts')).openPorts(around, storage);

@@ -69,18 +69,14 @@ export const onboardingActions: Record<OnboardingAction, Action> = {
   },
 
   'baseline-report': async (context, client) => {
-    const evidence: Record<string, unknown> = { template: 'health-report', format: 'pdf' };
-    return {
-      evidence,
-      record: (tx) => {
-        evidence['requestedJob'] = context.enqueue(tx, reportGenerate, {
-          clientId: client.id,
-          template: 'health-report',
-          format: 'pdf',
-          period: 'last-30-days',
-        });
-      },
-    };
+    const wish = {
+      clientId: client.id,
+      template: 'health-report',
+      format: 'pdf',
+      period: 'last-30-days',
+    } as const;
+    const { report } = await context.run(reportGenerate, wish, 'baseline-report');
+    return { evidence: { report: report.id, path: report.path, bytes: report.bytes } };
   },
 
   activate: async (context, client) => ({

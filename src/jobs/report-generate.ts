@@ -76,7 +76,11 @@ async function generate(
     record: (tx) => {
       tx.addReport({ ...report, jobId: context.job.id, periodFrom: period.from, periodTo: period.to });
       if (wish.email) {
-        answer.sendJobId = context.enqueue(tx, reportSend, { reportId: report.id, recipient: wish.email });
+        answer.sendJobId = context.enqueue(tx, reportSend, {
+          reportId: report.id,
+          recipient: wish.email,
+          clientId: client.id,
+        });
       }
     },
   };

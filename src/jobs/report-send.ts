@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
+import { basename, extname } from 'node:path';
 import { v7 as newId } from 'uuid';
 import { z } from 'zod';
-import { emailSchema, getClient } from '../domain/client.ts';
+import { clientIdSchema, emailSchema, getClient } from '../domain/client.ts';
 import { nowIso } from '../domain/clock.ts';
 import { DomainError } from '../domain/errors.ts';
 import { isFinal } from '../domain/job.ts';
@@ -10,7 +10,12 @@ import { deliverySchema, getReport, type Report } from '../domain/report.ts';
 import type { DeliveryRow } from '../domain/storage/record-statements.ts';
 import { defineJob, type JobContext, type Outcome } from './engine/define.ts';
 
-const payload = z.strictObject({ reportId: z.string(), recipient: emailSchema });
+const payload = z.strictObject({
+  reportId: z.string(),
+  recipient: emailSchema,
+  /** For the list of a client's jobs; the report knows it as well. */
+  clientId: clientIdSchema.optional(),
+});
 
 const result = deliverySchema;
 
@@ -21,11 +26,12 @@ const contentTypes: Record<Report['format'], string> = {
 };
 
 /**
- * Mails a report. A report goes to a recipient once; if a crash leaves it open whether the server took the message,
+ * Mails a report. A mail server may be away for half a day: the waits between the tries add up to eleven hours.
+ * A report goes to a recipient once; if a crash leaves it open whether the server took the message,
  * `settings.uncertainMail` decides, and a second copy carries the same Message-ID.
  */
 export const reportSend = defineJob(
-  { type: 'report.send', queue: 'mail', payload, result, attempts: 6, backoffMs: 2000, timeoutMs: 90_000 },
+  { type: 'report.send', queue: 'mail', payload, result, attempts: 14, backoffMs: 5000, timeoutMs: 90_000 },
   send,
 );
 
@@ -80,7 +86,11 @@ async function send(
         subject: `${client.name}: ${report.template.replaceAll('-', ' ')}`,
         text: `Attached is the ${report.template.replaceAll('-', ' ')} for ${client.name}.\n\n${settings.companyName}\n`,
         attachments: [
-          { filename: basename(report.path), path: report.path, contentType: contentTypes[report.format] },
+          {
+            filename: `${client.id}_${report.template}_${report.generatedAt.slice(0, 10)}${extname(report.path)}`,
+            path: report.path,
+            contentType: contentTypes[report.format],
+          },
         ],
       },
       context.signal,

@@ -1,7 +1,7 @@
 import { Cron } from 'croner';
 import { DomainError, parseWith } from '../domain/errors.ts';
 import type { Schedule } from '../domain/schedule.ts';
-import type { JobDefinition } from '../jobs/engine/define.ts';
+import type { JobDefinition, Registry } from '../jobs/engine/define.ts';
 import type { Engine } from '../jobs/engine/engine.ts';
 
 export interface RunningScheduler {
@@ -10,44 +10,70 @@ export interface RunningScheduler {
   close(): void;
 }
 
-function invalid(schedule: Schedule, problem: string, cause?: unknown): DomainError {
-  return new DomainError('CONFIG_INVALID', `The schedule "${schedule.name}" is not valid: ${problem}`, {
-    details: { schedule: schedule.name },
-    hint: 'Correct it under schedules in the configuration.',
-    cause,
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What is wrong with a schedule; empty if nothing is. */
+function problemsOf(registry: Registry, schedule: Schedule): string[] {
+  const problems: string[] = [];
+  const definition = registry.job(schedule.jobType);
+  if (!definition) {
+    problems.push(`there is no job type "${schedule.jobType}"; known are ${registry.jobTypes().join(', ')}`);
+  } else {
+    try {
+      parseWith(definition.payload, schedule.payload, `payload of ${schedule.jobType}`);
+    } catch (error) {
+      problems.push(message(error));
+    }
+  }
+  try {
+    if (new Cron(schedule.cron, { timezone: schedule.timezone, paused: true }).nextRun() === null) {
+      problems.push(`the cron "${schedule.cron}" never comes`);
+    }
+  } catch (error) {
+    problems.push(`the cron "${schedule.cron}" can't be read: ${message(error)}`);
+  }
+  return problems;
+}
+
+/**
+ * Checks schedules against the job types there are. Throws CONFIG_INVALID with every problem at once: a cron that can't
+ * be or never comes, an unknown job type, a payload that does not fit it, two of one name.
+ */
+export function checkSchedules(registry: Registry, schedules: readonly Schedule[]): void {
+  const problems = schedules.flatMap((schedule, index) => {
+    const twice = schedules.findIndex((other) => other.name === schedule.name) !== index;
+    return [...problemsOf(registry, schedule), ...(twice ? ['there are two of this name'] : [])].map(
+      (problem) => ({
+        path: `schedules.${schedule.name}`,
+        problem,
+      }),
+    );
+  });
+  if (problems.length === 0) return;
+  const list = problems.map(({ path, problem }) => `${path} — ${problem}`).join('; ');
+  throw new DomainError('CONFIG_INVALID', `The schedules are not valid: ${list}`, {
+    details: { problems },
+    hint: 'Correct them under schedules in the configuration.',
   });
 }
 
-function definitionOf(engine: Engine, schedule: Schedule): JobDefinition {
-  const definition = engine.registry.job(schedule.jobType);
-  if (!definition) {
-    throw invalid(
-      schedule,
-      `there is no job type "${schedule.jobType}"; known are ${engine.registry.jobTypes().join(', ')}.`,
-    );
-  }
-  try {
-    parseWith(definition.payload, schedule.payload, `payload of ${schedule.jobType}`);
-  } catch (error) {
-    throw invalid(schedule, error instanceof Error ? error.message : String(error), error);
-  }
-  return definition;
+/** Calls `tick` with each time that was due, which is the same in every process however late its timer comes. */
+function every(schedule: Schedule, tick: (slot: Date) => void): Cron {
+  let due: Date | null = null;
+  const cron: Cron = new Cron(schedule.cron, { timezone: schedule.timezone }, () => {
+    if (due) tick(due);
+    due = cron.nextRun();
+  });
+  due = cron.nextRun();
+  return cron;
 }
 
-/** Calls `tick` with each time that was due, which is the same in every process however late its timer comes. */
-function cronOf(schedule: Schedule, tick: (slot: Date) => void): Cron {
-  try {
-    let due: Date | null = null;
-    const cron: Cron = new Cron(schedule.cron, { timezone: schedule.timezone }, () => {
-      if (due) tick(due);
-      due = cron.nextRun();
-    });
-    due = cron.nextRun();
-    if (due === null) throw new Error('it never comes');
-    return cron;
-  } catch (error) {
-    throw invalid(schedule, error instanceof Error ? error.message : String(error), error);
-  }
+function requireJob(registry: Registry, type: string): JobDefinition {
+  const definition = registry.job(type);
+  if (!definition) throw new DomainError('INTERNAL', `The job type "${type}" was there a moment ago.`);
+  return definition;
 }
 
 /**
@@ -55,35 +81,29 @@ function cronOf(schedule: Schedule, tick: (slot: Date) => void): Cron {
  * of schedule and slot, so that any number of processes may tick and each slot happens once, Redis or no Redis. A slot
  * that falls while no scheduler runs is not made up for.
  *
- * Throws CONFIG_INVALID for a cron or timezone that can't be, an unknown job type, or a payload that does not fit it.
+ * Throws CONFIG_INVALID as `checkSchedules` does.
  */
 export function startScheduler(engine: Engine, schedules: readonly Schedule[]): RunningScheduler {
-  const twice = schedules.find((s, i) => schedules.findIndex((other) => other.name === s.name) !== i);
-  if (twice) throw invalid(twice, 'there are two of this name.');
-  const checked = schedules.map((schedule) => ({ schedule, definition: definitionOf(engine, schedule) }));
-  const crons: { name: string; cron: Cron }[] = [];
-  try {
-    for (const { schedule, definition } of checked) {
-      const tick = (due: Date) => {
-        const slot = due.toISOString();
-        engine.storage
-          .write((tx) =>
-            engine.insert(tx, definition, schedule.payload, {
-              requestedBy: `schedule:${schedule.name}`,
-              idempotencyKey: `schedule:${schedule.name}:${slot}`,
-            }),
-          )
-          .then(() => engine.relay.kick())
-          .catch((error: unknown) =>
-            engine.log.error({ err: error, schedule: schedule.name, slot }, 'A slot was missed'),
-          );
-      };
-      crons.push({ name: schedule.name, cron: cronOf(schedule, tick) });
-    }
-  } catch (error) {
-    for (const { cron } of crons) cron.stop();
-    throw error;
-  }
+  checkSchedules(engine.registry, schedules);
+  const crons = schedules.map((schedule) => {
+    const { name, payload } = schedule;
+    const definition = requireJob(engine.registry, schedule.jobType);
+    const cron = every(schedule, (due) => {
+      const slot = due.toISOString();
+      engine.storage
+        .write((tx) =>
+          engine.insert(tx, definition, payload, {
+            requestedBy: `schedule:${name}`,
+            idempotencyKey: `schedule:${name}:${slot}`,
+          }),
+        )
+        .then(() => engine.relay.kick())
+        .catch((error: unknown) =>
+          engine.log.error({ err: error, schedule: name, slot }, 'A slot was missed'),
+        );
+    });
+    return { name, cron };
+  });
   return {
     next: () => crons.map(({ name, cron }) => ({ name, at: cron.nextRun()?.toISOString() ?? null })),
     close() {

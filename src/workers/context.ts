@@ -8,7 +8,7 @@ import type { Ports } from '../domain/ports.ts';
 import type { Settings } from '../domain/settings.ts';
 import type { JobRow, StepRow } from '../domain/storage/job-statements.ts';
 import type { ChildDefinition, ChildOutcome, JobContext, StepOutcome } from '../jobs/engine/define.ts';
-import type { Engine } from '../jobs/engine/engine.ts';
+import { type Engine, resultOf } from '../jobs/engine/engine.ts';
 import { queueOptions } from '../jobs/engine/queues.ts';
 
 /** Why an attempt was stopped from outside. */
@@ -181,6 +181,12 @@ export function createContext(
       // The row is for those who come later; a quick succession shares a commit.
       if (told.unwritten === undefined) setTimeout(writeProgress, 100).unref();
       told.unwritten = progress;
+    },
+    async run(job, payload, key) {
+      const asked = { requestedBy: `job:${id}`, idempotencyKey: `${id}:${key}` };
+      const { id: other } = await write((tx) => engine.insert(tx, job, payload, asked));
+      engine.relay.kick();
+      return resultOf(job, await engine.wait(other, { signal }));
     },
     enqueue: (tx, job, payload) => engine.insert(tx, job, payload, { requestedBy: `job:${id}` }).id,
   };

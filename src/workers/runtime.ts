@@ -122,7 +122,8 @@ export async function runJob(
       if (!tx.isCurrent(id, attempt)) return false;
       // First what the job leaves, for that may complete its result: the id of a job it asks for, say.
       outcome?.record?.(tx);
-      if (told.unwritten) tx.setProgress(id, attempt, told.unwritten);
+      const last = state === 'succeeded' ? { percent: 100, message: 'done' } : told.unwritten;
+      if (last) tx.setProgress(id, attempt, last);
       const result =
         outcome && parseWith(definition.result, outcome.result, `result of ${row?.type}`, 'INTERNAL');
       return tx.finishJob({ id, attempt, state, result, error: stored(error), now: nowIso(clock) });

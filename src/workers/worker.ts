@@ -88,7 +88,7 @@ export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> 
         lockDuration: clocks.lockMs,
         stalledInterval: clocks.stalledMs,
         maxStalledCount: 10,
-        maxStartedAttempts: 40,
+        maxStartedAttempts: 60,
       },
     );
     worker.on('error', (error) => log.debug({ err: error, queue: name }, 'Worker connection error'));

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, openSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -158,8 +159,45 @@ describe('a mistake', () => {
     await writeFile(join(home, 'config.yaml'), 'general:\n  logLevl: info\nmail:\n  port: many\n');
     const { code, stderr } = await cli(['client', 'list'], { home });
     expect(code).toBe(2);
-    expect(stderr).toContain('line 2: general.logLevl: no such setting; did you mean logLevel?');
+    expect(stderr).toContain('line 2: general.logLevl — no such setting; did you mean logLevel?');
     expect(stderr).toContain('line 4: mail.port');
+  });
+
+  test('in the schedules is found by config validate, all at once', async () => {
+    const home = await scratchHome();
+    const schedules = [
+      { name: 'a', cron: '61 * * * *', jobType: 'health.check', payload: { clientId: 'x' } },
+      { name: 'b', cron: '* * * * *', jobType: 'health.chek' },
+    ];
+    await writeFile(join(home, 'config.yaml'), JSON.stringify({ schedules }));
+    const { code, stderr } = await cli(['config', 'validate'], { home });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /schedules\.a — the cron "61 \* \* \* \*".*schedules\.b — there is no job type "health\.chek"/,
+    );
+  });
+
+  test('of a secret in the configuration points to where secrets go', async () => {
+    const home = await scratchHome();
+    await writeFile(join(home, 'config.yaml'), 'mail: { password: hunter2 }\n');
+    const { code, stderr } = await cli(['client', 'list'], { home });
+    expect(code).toBe(2);
+    expect(stderr).toContain('mail.password — secrets are no settings; see: msp-toolkit credential set');
+  });
+
+  test('such as output that can not be written is an error', async () => {
+    const home = await withClient();
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(
+      process.execPath,
+      [join(import.meta.dirname, '../../dist/main.js'), 'client', 'list', '--json'],
+      {
+        env: { PATH: process.env['PATH'], MSP_HOME: home },
+        stdio: ['ignore', full, 'pipe'],
+      },
+    );
+    const [code] = (await once(child, 'close')) as [number];
+    expect(code).toBe(1);
   });
 
   test('in YAML itself too', async () => {
@@ -274,7 +312,10 @@ describe('a health check', () => {
     expect((await cli(['job', 'cancel', id, '--json'], { home })).json()).toMatchObject({
       state: 'cancelled',
     });
-    expect((await cli(['job', 'wait', id], { home })).code).toBe(1);
+    const waited = await cli(['job', 'wait', id, '--json'], { home });
+    expect(waited.code).toBe(1);
+    expect(waited.json()).toMatchObject({ id, state: 'cancelled', attempts: 0 });
+    expect(JSON.parse(waited.stderr).error).toMatchObject({ code: 'JOB_FAILED' });
     const again = await cli(['job', 'cancel', id, '--json'], { home });
     expect(JSON.parse(again.stderr).error.code).toBe('JOB_STATE');
   });

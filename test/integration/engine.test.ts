@@ -377,7 +377,7 @@ describe('waiting', () => {
     open();
     await waiting;
     expect(seen).toEqual([{ percent: 40, message: 'nearly half' }]);
-    expect(engine.get(id).progress).toEqual({ percent: 40, message: 'nearly half' });
+    expect(engine.get(id).progress).toEqual({ percent: 100, message: 'done' });
   });
 
   test('is not disturbed by a message that makes no sense', async () => {

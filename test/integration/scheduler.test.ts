@@ -39,7 +39,7 @@ test('a slot that falls while Redis is away is kept', async () => {
 });
 
 test.each([
-  [{ cron: 'not a cron' }, /not valid/],
+  [{ cron: 'not a cron' }, /can't be read/],
   [{ cron: '0 0 30 2 *' }, /never comes/],
   [{ jobType: 'no.such' }, /no job type "no.such"/],
   [{ payload: { n: 'x' } }, /payload of test.job/],
@@ -54,7 +54,9 @@ test.each([
 
 test('two of one name are refused', async () => {
   const { engine } = await testEngine([job]);
-  expect(() => startScheduler(engine, [everySecond, everySecond])).toThrow('two of this name');
+  expect(() => startScheduler(engine, [everySecond, everySecond])).toThrow(
+    /often — there are two of this name/,
+  );
 });
 
 test('the next time is that of the timezone, in summer and in winter', async () => {

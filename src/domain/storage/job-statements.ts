@@ -212,7 +212,8 @@ export function jobStatements(sql: Prepare) {
     /** Notes why an attempt ended and leaves the job to the queue's next try. */
     requeueAttempt(id: string, attempt: number, error: ErrorShape | null): void {
       sql(
-        `update jobs set state = 'queued', error = @error where id = @id and attempt = @attempt and state = 'running'`,
+        `update jobs set state = 'queued', starts = starts - 1, error = @error
+         where id = @id and attempt = @attempt and state = 'running'`,
       ).run({ id, attempt, error: error ? JSON.stringify(error) : null });
     },
 

@@ -66,7 +66,9 @@ export const register: Register = (program, lifecycle) => {
           context.output.table(
             ['ID', 'NAME', 'STATUS', 'TIER', 'TIMEZONE', 'E-MAIL'],
             clients.map((c) => [c.id, c.name, c.status, c.tier, c.timezone, c.contactEmail]),
-            'No clients yet. Add one with: msp-toolkit client add --name "Acme Corp"',
+            own.status || own.tier
+              ? 'No such clients.'
+              : 'No clients yet. Add one with: msp-toolkit client add --name "Acme Corp"',
           ),
         );
       }),

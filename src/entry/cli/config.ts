@@ -48,7 +48,12 @@ export const register: Register = (program, lifecycle) => {
     .description('check the configuration; every problem is reported at once')
     .action(
       action(lifecycle, async (context) => {
-        const { file } = await load(context);
+        const { file, config: settings } = await load(context);
+        const [{ checkSchedules }, { registry }] = await Promise.all([
+          import('../../scheduler/scheduler.ts'),
+          import('../../jobs/registry.ts'),
+        ]);
+        checkSchedules(registry, settings.schedules);
         context.output.data({ valid: true, file: file ?? null }, () =>
           context.output.line(
             file ? `${file} is valid.` : 'There is no configuration file; the defaults are in force.',

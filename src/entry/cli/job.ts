@@ -99,7 +99,16 @@ export const register: Register = (program, lifecycle) => {
           throw context.signal.aborted ? interruption(await toolkit.jobs.get(String(id))) : error;
         });
         context.output.data(ended, () => show(context.output, ended));
-        if (ended.state !== 'succeeded') context.exitCode(1);
+        if (ended.state !== 'succeeded') {
+          throw new DomainError(
+            'JOB_FAILED',
+            `The job ${ended.id} is ${ended.state}: ${ended.error?.message ?? 'no reason known'}`,
+            {
+              details: { jobId: ended.id, state: ended.state, cause: ended.error?.code },
+              hint: `Run it again with: msp-toolkit job retry ${ended.id}`,
+            },
+          );
+        }
       }),
     );
 

@@ -1,11 +1,11 @@
-import { DomainError } from '../../domain/errors.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Delivery, Report, ReportFormat } from '../../domain/report.ts';
 import { action } from './context.ts';
 import { choices, positiveInteger } from './options.ts';
 import { type Output, when, whenBriefly } from './output.ts';
 import type { Register } from './program.ts';
-import { forClients, withJob } from './started.ts';
+import type { Started } from '../toolkit.ts';
+import { forClients, mailed, withJob } from './started.ts';
 
 interface Generated {
   job: Job;
@@ -68,22 +68,12 @@ export const register: Register = (program, lifecycle) => {
           const toolkit = await context.toolkit();
           const { output } = context;
           const { template, format, period, email } = own;
-          const mailed = async (
+          const deliveryOf = async (
             sendJobId: string | null,
             reportId: string,
           ): Promise<Delivery | undefined> => {
             if (!sendJobId) return undefined;
-            const job = await toolkit.jobs.wait(sendJobId, { signal: context.signal });
-            if (job.state !== 'succeeded') {
-              throw new DomainError(
-                'JOB_FAILED',
-                `The report was written, but not mailed: ${job.error?.message ?? job.state}`,
-                {
-                  details: { jobId: job.id, reportId },
-                  hint: `The file is kept; mail it with: msp-toolkit report send ${reportId} --email ${email}`,
-                },
-              );
-            }
+            await mailed(context, sendJobId);
             return (await toolkit.reports.get(reportId)).deliveries.find((d) => d.recipient === email);
           };
 
@@ -92,7 +82,7 @@ export const register: Register = (program, lifecycle) => {
             start: (clientId) =>
               toolkit.reports.generate({ clientId, template, format, period, ...(email ? { email } : {}) }),
             async collect(result, job): Promise<Generated> {
-              const delivery = await mailed(result.sendJobId, result.report.id);
+              const delivery = await deliveryOf(result.sendJobId, result.report.id);
               if (own.all) output.note(`${result.report.clientId}: ${result.report.path}`);
               return { job, report: result.report, ...(delivery ? { delivery } : {}) };
             },
@@ -172,8 +162,17 @@ export const register: Register = (program, lifecycle) => {
     .option('--no-wait', 'print the job and return at once')
     .action(
       action(lifecycle, async (context, [id], own: { email: string; wait: boolean }) => {
-        const started = await (await context.toolkit()).reports.send(String(id), own.email);
-        await withJob(context, started, own.wait, `Mailing to ${own.email}`, async (delivery, job) => {
+        const toolkit = await context.toolkit();
+        const started = await toolkit.reports.send(String(id), own.email);
+        // Followed to its first failure only; see `mailed`.
+        const once: Started<Delivery> = {
+          ...started,
+          async result() {
+            await mailed(context, started.job.id);
+            return started.result();
+          },
+        };
+        await withJob(context, once, own.wait, `Mailing to ${own.email}`, async (delivery, job) => {
           context.output.data({ job, delivery }, () =>
             context.output.table(deliveryHead, [deliveryRow(delivery)], ''),
           );

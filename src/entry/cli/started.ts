@@ -1,5 +1,5 @@
-import { DomainError } from '../../domain/errors.ts';
-import type { Job } from '../../domain/job.ts';
+import { DomainError, type ErrorShape } from '../../domain/errors.ts';
+import { isFinal, type Job } from '../../domain/job.ts';
 import type { Started } from '../toolkit.ts';
 import type { CommandContext } from './context.ts';
 
@@ -18,7 +18,9 @@ export async function withJob<R>(
 ): Promise<void> {
   if (!wait) {
     context.output.data(started.job, () => context.output.line(started.job.id));
-    context.output.note(`Follow it with: msp-toolkit job wait ${started.job.id}`);
+    context.output.note(
+      `It runs as soon as a worker does (msp-toolkit serve). Follow it with: msp-toolkit job wait ${started.job.id}`,
+    );
     return;
   }
   const result = await context.follow(started, title);
@@ -63,4 +65,31 @@ export async function forClients<R, T>(
     return work.collect(result, await jobOf(context, s.job.id));
   });
   work.all(await Promise.all(items));
+}
+
+/**
+ * Waits until a mail has gone out, or until its first try has failed: the next ones may take hours, and go on wherever a
+ * worker runs.
+ */
+export async function mailed(context: CommandContext, jobId: string): Promise<Job> {
+  const toolkit = await context.toolkit();
+  for (;;) {
+    const job = await toolkit.jobs
+      .wait(jobId, { signal: context.signal, timeoutMs: 500 })
+      .catch((error: unknown) => {
+        if (error instanceof DomainError && error.code === 'WAIT_TIMEOUT') return jobOf(context, jobId);
+        throw error;
+      });
+    if (job.state === 'succeeded') return job;
+    if (job.error) {
+      const error = job.error as ErrorShape;
+      const over = isFinal(job.state);
+      throw new DomainError(error.code, `The mail has not gone out: ${error.message}`, {
+        details: { ...error.details, jobId },
+        hint: over
+          ? `Once the cause is mended: msp-toolkit job retry ${jobId}`
+          : `It is tried again for some hours wherever a worker runs (msp-toolkit serve): msp-toolkit job show ${jobId}`,
+      });
+    }
+  }
 }

@@ -65,6 +65,14 @@ export interface JobContext extends BaseContext {
     child: ChildDefinition<P, R>,
     payloads: z.infer<P>[],
   ): Promise<ChildOutcome<z.infer<R>>[]>;
+  /**
+   * Asks for another job, once however often this is reached, and waits for its end. Throws its error if it fails.
+   */
+  run<P extends z.ZodType, R extends z.ZodType>(
+    job: JobDefinition<P, R>,
+    payload: z.input<P>,
+    key: string,
+  ): Promise<z.infer<R>>;
   /** Adds a job to the transaction of `record`; it starts once that is committed. Returns its id. */
   enqueue<P extends z.ZodType, R extends z.ZodType>(
     tx: Statements,

@@ -98,7 +98,8 @@ export function toJob(row: JobRow): Job {
     state: row.state,
     clientId: row.client_id,
     requestedBy: row.requested_by,
-    attempts: row.attempt - row.parked,
+    // A fan-out is one attempt, and being cancelled before the start is none.
+    attempts: row.started_at === null ? 0 : Math.max(1, row.attempt - row.parked),
     progress: row.progress === null ? null : JSON.parse(row.progress),
     payload: JSON.parse(row.payload),
     result: row.result === null ? null : JSON.parse(row.result),

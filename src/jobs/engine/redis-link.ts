@@ -81,6 +81,7 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
 
   function track(connection: Redis): Redis {
     open.add(connection);
+    connection.setMaxListeners(0);
     connection.on('error', (error) => log.debug({ err: error }, 'Redis connection error'));
     connection.on('close', revive);
     connection.once('end', () => open.delete(connection));

@@ -52,8 +52,6 @@ export const services: Probe = {
       });
     }
     if (findings.length > 0) return findings;
-    return unknown(
-      'systemd does not run here and the device names no services to expect (device update --service)',
-    );
+    return unknown('systemd does not run here, and no services are named that ought to run');
   },
 };

@@ -50,6 +50,11 @@ test('the defaults are cpu 85/95, memory 90/95, disk 85/95', () => {
   });
 });
 
+test('a limit that is left out keeps its default, and both are checked together', () => {
+  expect(thresholdsSchema.parse({ cpu: { warning: 10 } }).cpu).toEqual({ warning: 10, critical: 95 });
+  expect(thresholdsSchema.safeParse({ cpu: { warning: 96 } }).success).toBe(false);
+});
+
 test('thresholds the wrong way round are refused', () => {
   expect(thresholdsSchema.safeParse({ cpu: { warning: 96, critical: 95 } }).success).toBe(false);
 });

@@ -50,7 +50,7 @@ mail:
 
 test('an unknown section names the nearest one', () => {
   expect(() => parseConfig({ reportin: {} }, {})).toThrow(
-    /reportin: no such setting; did you mean reporting\?/,
+    /reportin — no such setting; did you mean reporting\?/,
   );
 });
 
@@ -98,7 +98,7 @@ test('the template stays valid with every comment that shows a default taken awa
   const [settings = ''] = configTemplate().split('\nschedules:');
   const uncommented = settings
     .replaceAll(/^( *)# ((?: {2})*[a-z]\w*: .+)$/gm, '$1$2')
-    .replaceAll(/^( +)# (thresholds:)$/gm, '$1$2');
+    .replaceAll(/^( +)# ( *(?:thresholds|cpu|memory|disk):)$/gm, '$1$2');
   expect(parseConfig(parse(uncommented), {})).toEqual(parseConfig({}, {}));
 });
 

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { DomainError, parseWith } from './errors.ts';
+import type { OnboardingTemplates } from './ports.ts';
 
 /** What a step of an onboarding template can do. Each has its code in the onboarding job. */
 export const onboardingActions = [
@@ -14,7 +16,7 @@ export const onboardingActions = [
 ] as const;
 export type OnboardingAction = (typeof onboardingActions)[number];
 
-export const onboardingTemplateSchema = z
+const onboardingTemplateSchema = z
   .strictObject({
     name: z.string(),
     title: z.string(),
@@ -26,3 +28,18 @@ export const onboardingTemplateSchema = z
   .refine((t) => new Set(t.steps.map((s) => s.name)).size === t.steps.length, {
     error: 'step names must differ',
   });
+
+export type OnboardingTemplate = z.infer<typeof onboardingTemplateSchema>;
+
+/** Reads a template and checks it. Throws TEMPLATE_NOT_FOUND or TEMPLATE_INVALID. */
+export async function readTemplate(
+  templates: OnboardingTemplates,
+  name: string,
+): Promise<OnboardingTemplate> {
+  const what = `onboarding template "${name}"`;
+  const template = parseWith(onboardingTemplateSchema, await templates.read(name), what, 'TEMPLATE_INVALID');
+  if (template.name !== name) {
+    throw new DomainError('TEMPLATE_INVALID', `The ${what} calls itself "${template.name}".`);
+  }
+  return template;
+}

@@ -107,7 +107,11 @@ export interface Toolkit {
     get(id: string): Promise<Client>;
     update(id: string, changes: ClientChanges): Promise<Client>;
     remove(id: string): Promise<Client>;
+    /** What would go with a client. */
+    footprint(id: string): Promise<{ devices: number; results: number; reports: number; deliveries: number }>;
     onboard(id: string, template: string): Promise<Started<OnboardResult>>;
+    /** What a template would do, without doing it. */
+    onboardingSteps(template: string): Promise<{ name: string; action: string }[]>;
   };
   readonly devices: {
     list(filter?: { clientId?: string }): Promise<Device[]>;
@@ -296,6 +300,15 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     return { job, done, result: async (waiting) => resultOf(definition, await done(waiting)) };
   }
 
+  async function onboardingSteps(template: string): Promise<{ name: string; action: string }[]> {
+    const [{ readTemplate }, { onboardingTemplates }, { onboardingFolders }] = await Promise.all([
+      import('../domain/onboarding.ts'),
+      import('../workers/onboarding-templates.ts'),
+      import('./ports.ts'),
+    ]);
+    return (await readTemplate(onboardingTemplates(onboardingFolders(config)), template)).steps;
+  }
+
   function requireMail(): void {
     if (config.mail.host) return;
     throw new DomainError(
@@ -322,11 +335,14 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
       get: (id) => getClient(storage, id),
       update: (id, changes) => updateClient(storage, who, id, changes),
       remove: (id) => removeClient(storage, who, id),
+      onboardingSteps,
+      async footprint(id) {
+        await getClient(storage, id);
+        return storage.read.footprint(id);
+      },
       async onboard(id, template) {
         await getClient(storage, id);
-        const { onboardingTemplates } = await import('../workers/onboarding-templates.ts');
-        const { onboardingFolders } = await import('./ports.ts');
-        await onboardingTemplates(onboardingFolders(config)).read(template);
+        await onboardingSteps(template);
         const { clientOnboard } = await import('../jobs/client-onboard.ts');
         return start(clientOnboard, { clientId: id, template });
       },

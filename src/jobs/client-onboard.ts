@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { clientIdSchema, getClient } from '../domain/client.ts';
-import { DomainError, parseWith } from '../domain/errors.ts';
 import { jobStepSchema } from '../domain/job.ts';
-import { onboardingTemplateSchema } from '../domain/onboarding.ts';
+import { readTemplate } from '../domain/onboarding.ts';
 import { defineJob, type JobContext, type Outcome } from './engine/define.ts';
 import { onboardingActions } from './onboarding-actions.ts';
 
@@ -32,18 +31,7 @@ async function onboard(
   wish: z.infer<typeof payload>,
 ): Promise<Outcome<z.infer<typeof result>>> {
   const client = await getClient(context.storage, wish.clientId);
-  const template = parseWith(
-    onboardingTemplateSchema,
-    await context.ports.onboarding.read(wish.template),
-    `onboarding template "${wish.template}"`,
-    'TEMPLATE_INVALID',
-  );
-  if (template.name !== wish.template) {
-    throw new DomainError(
-      'TEMPLATE_INVALID',
-      `The onboarding template "${wish.template}" calls itself "${template.name}".`,
-    );
-  }
+  const template = await readTemplate(context.ports.onboarding, wish.template);
   for (const [index, step] of template.steps.entries()) {
     context.progress(Math.round((index / template.steps.length) * 100), step.name);
     await context.step(step.name, () => onboardingActions[step.action](context, client));

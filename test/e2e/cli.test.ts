@@ -66,6 +66,23 @@ describe('clients and devices', () => {
     expect((await cli(['device', 'list', '--json'], { home })).json()).toEqual([]);
   });
 
+  test('are not touched by --dry-run, which says what would happen', async () => {
+    const home = await withClient();
+    const removal = (await cli(['client', 'remove', 'acme-corp', '--dry-run', '--json'], { home })).json();
+    expect(removal).toMatchObject({ client: { id: 'acme-corp' }, devices: 1, results: 0, reports: 0 });
+    const onboarding = (
+      await cli(['client', 'onboard', 'acme-corp', '--dry-run', '--json'], { home })
+    ).json();
+    expect(onboarding).toMatchObject({
+      template: 'basic',
+      steps: [{ name: 'record' }, {}, {}, {}, { action: 'activate' }],
+    });
+    expect((await cli(['client', 'show', 'acme-corp', '--json'], { home })).json()).toMatchObject({
+      status: 'pending',
+    });
+    expect((await cli(['job', 'list', '--json'], { home })).json()).toEqual([]);
+  });
+
   test('are tab-separated where no terminal reads, without colours or headings', async () => {
     const home = await withClient();
     const { stdout } = await cli(['client', 'list'], { home });
@@ -371,6 +388,28 @@ describe('onboarding and reports', () => {
     ).json<{ message: string }[]>();
     expect(logs.map((l) => l.message)).toContain('step activate: done');
   });
+});
+
+test('a mail that can not go out yet is told at its first try, and kept for the next ones', async () => {
+  const home = await withClient();
+  const env = { MSP_MAIL_HOST: '127.0.0.1', MSP_MAIL_PORT: '1' };
+  const args = [
+    'report',
+    'generate',
+    'acme-corp',
+    '--format',
+    'markdown',
+    '--email',
+    'it@acme.example',
+    '--json',
+  ];
+  const { code, stderr } = await cli(args, { home, env });
+  expect(code).toBe(1);
+  const { error } = JSON.parse(stderr);
+  expect(error).toMatchObject({ code: 'MAIL_UNAVAILABLE', hint: expect.stringContaining('tried again') });
+  const job = (await cli(['job', 'show', error.details.jobId, '--json'], { home })).json();
+  expect(job).toMatchObject({ type: 'report.send', clientId: 'acme-corp', state: 'queued', attempts: 1 });
+  expect((await cli(['report', 'list', '--json'], { home })).json()).toHaveLength(1);
 });
 
 describe('secrets', () => {

@@ -161,7 +161,7 @@ describe('onboarding', () => {
     });
   });
 
-  test('a template with an action that does not exist fails at once, with its name', async () => {
+  test('a template with an action that does not exist is refused before a job is made, with its place', async () => {
     const templateDir = await scratchHome();
     await writeFile(
       join(templateDir, 'odd.yaml'),
@@ -169,12 +169,11 @@ describe('onboarding', () => {
     );
     const { toolkit } = await testToolkit({ onboarding: { templateDir } });
     const { clientId } = await clientHere(toolkit);
-    const started = await toolkit.clients.onboard(clientId, 'odd');
-    await expect(started.result()).rejects.toMatchObject({
+    await expect(toolkit.clients.onboard(clientId, 'odd')).rejects.toMatchObject({
       code: 'TEMPLATE_INVALID',
       message: expect.stringContaining('steps.0.action'),
     });
-    expect((await toolkit.jobs.get(started.job.id)).attempts).toBe(1);
+    expect(await toolkit.jobs.list()).toEqual([]);
   });
 });
 

@@ -79,6 +79,17 @@ export function recordStatements(sql: Prepare) {
       ).all({ status, tier }) as (Record<string, unknown> & { metadata: string })[];
     },
 
+    /** How much hangs on a client. */
+    footprint(clientId: string): { devices: number; results: number; reports: number; deliveries: number } {
+      return sql(
+        `select (select count(*) from devices where client_id = @clientId) as devices,
+           (select count(*) from check_results where client_id = @clientId) as results,
+           (select count(*) from reports where client_id = @clientId) as reports,
+           (select count(*) from deliveries d join reports r on r.id = d.report_id
+            where r.client_id = @clientId) as deliveries`,
+      ).get({ clientId }) as { devices: number; results: number; reports: number; deliveries: number };
+    },
+
     clientExists(id: string): boolean {
       return sql('select 1 from clients where id = ?').get(id) !== undefined;
     },

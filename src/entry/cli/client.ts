@@ -129,10 +129,18 @@ export const register: Register = (program, lifecycle) => {
     .description('remove a client with its devices, results and reports')
     .argument('<id>')
     .option('--yes', "don't ask")
+    .option('--dry-run', 'say what would go, and remove nothing')
     .action(
-      action(lifecycle, async (context, [id], own: { yes?: boolean }) => {
+      action(lifecycle, async (context, [id], own: { yes?: boolean; dryRun?: boolean }) => {
         const toolkit = await context.toolkit();
         const found = await toolkit.clients.get(String(id));
+        if (own.dryRun) {
+          const footprint = await toolkit.clients.footprint(found.id);
+          context.output.data({ client: found, ...footprint }, () =>
+            context.output.record([['client', found.id], ...Object.entries(footprint)]),
+          );
+          return;
+        }
         await context.confirm(
           `Remove the client "${found.name}" with all its devices, results and reports?`,
           own.yes,
@@ -150,13 +158,27 @@ export const register: Register = (program, lifecycle) => {
     .argument('<id>')
     .addOption(new Option('--template <name>', 'what is done').default('basic'))
     .option('--no-wait', 'print the job and return at once')
+    .option('--dry-run', 'say what would be done, and do nothing')
     .addHelpText(
       'after',
       '\nTemplates: basic, standard-business, enterprise, and your own (onboarding.templateDir).',
     )
     .action(
-      action(lifecycle, async (context, [id], own: { template: string; wait: boolean }) => {
-        const started = await (await context.toolkit()).clients.onboard(String(id), own.template);
+      action(lifecycle, async (context, [id], own: { template: string; wait: boolean; dryRun?: boolean }) => {
+        const toolkit = await context.toolkit();
+        if (own.dryRun) {
+          const client = await toolkit.clients.get(String(id));
+          const steps = await toolkit.clients.onboardingSteps(own.template);
+          context.output.data({ clientId: client.id, template: own.template, steps }, () =>
+            context.output.table(
+              ['STEP', 'DOES'],
+              steps.map((step) => [step.name, step.action]),
+              '',
+            ),
+          );
+          return;
+        }
+        const started = await toolkit.clients.onboard(String(id), own.template);
         await withJob(context, started, own.wait, `Onboarding ${id}`, async (result, job) => {
           context.output.data({ job, ...result }, () => {
             context.output.table(

@@ -7,7 +7,7 @@ RUN node scripts/build.ts && npm prune --omit=dev --ignore-scripts --no-audit --
 
 FROM node:24-bookworm-slim
 RUN apt-get update \
-  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server chromium fonts-liberation libsecret-1-0 \
+  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server chromium fonts-liberation fonts-wqy-microhei libsecret-1-0 \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY --from=build /app/package.json ./

@@ -31,6 +31,14 @@ have_browser() {
 
 have_library() { ldconfig -p 2>/dev/null | grep -q "$1" || ls /usr/lib/*/"$1"* /usr/lib64/"$1"* /usr/lib/"$1"* >/dev/null 2>&1; }
 have_fonts() { [ "$(uname)" = Darwin ] || [ -d /usr/share/fonts/truetype/liberation ] || ls -d /usr/share/fonts/*iberation* >/dev/null 2>&1; }
+# Client names may be in any script; without these, Chinese, Japanese and Korean ones would be boxes.
+have_cjk_fonts() {
+  [ "$(uname)" = Darwin ] && return 0
+  for folder in /usr/share/fonts/*/wqy* /usr/share/fonts/wqy* /usr/share/fonts/*/noto-cjk /usr/share/fonts/*cjk*; do
+    [ -d "$folder" ] && return 0
+  done
+  return 1
+}
 have_keyring_library() { [ "$(uname)" = Darwin ] || have_library libsecret-1.so; }
 
 missing=''
@@ -39,6 +47,7 @@ have redis-server || add redis
 have redis-cli || add redis
 have_browser || add browser
 have_fonts || add fonts
+have_cjk_fonts || add cjk-fonts
 have_keyring_library || add keyring-library
 if $for_tests && [ "$(uname)" != Darwin ]; then
   have gnome-keyring-daemon || add keyring-daemon
@@ -50,6 +59,7 @@ package() {
     apt-get:redis) echo redis-server ;; dnf:redis) echo redis ;; brew:redis) echo redis ;;
     apt-get:browser) echo chromium ;; dnf:browser) echo chromium ;; brew:browser) echo chromium ;;
     apt-get:fonts) echo fonts-liberation ;; dnf:fonts) echo liberation-fonts ;;
+    apt-get:cjk-fonts) echo fonts-wqy-microhei ;; dnf:cjk-fonts) echo wqy-microhei-fonts ;;
     apt-get:keyring-library) echo libsecret-1-0 ;; dnf:keyring-library) echo libsecret ;;
     *:keyring-daemon) echo gnome-keyring ;;
     apt-get:dbus) echo dbus ;; dnf:dbus) echo dbus-daemon ;;

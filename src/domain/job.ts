@@ -20,15 +20,29 @@ export function isFinal(state: JobState): boolean {
   return finalStates.includes(state);
 }
 
+/** How many jobs of a type may be handed to the queue at a time, over all workers, and for each client. */
+export const jobLimitsSchema = z.strictObject({
+  atOnce: z.int().min(1).optional(),
+  perClient: z.int().min(1).optional(),
+});
+
+/** No job is forgotten before; an idempotency key holds for at least as long. */
+export const shortestKeepDays = 7;
+
 /** What a job reports while it runs. `percent` is 0 to 100. */
 export const progressSchema = z.object({ percent: z.number(), message: z.string() });
 export type Progress = z.infer<typeof progressSchema>;
 
+/** Whether a job holds a place in its queue: not at all, yes, or waiting for child jobs without using it. */
+export const admission = { none: 0, placed: 1, parked: 2 } as const;
+
 /**
  * A job row is the truth about a job: it is written before the queue hears of it and it outlives the queue.
- * `attempt` counts starts and fences writes; `starts` counts those of them that did not end in an orderly way, as after a kill;
- * `parked` counts those that ended in waiting for children, which are no attempts of their own to a person; `relayOwner` and `relayUntil` are the lease of the process that is
- * handing the row to the queue.
+ *
+ * `attempt` counts starts and fences writes; `starts` counts those of them that did not end in an orderly way, as after
+ * a kill; `parked` counts those that were no attempts to a person: they ended in waiting for children, say. `queue`,
+ * `lane` (the client it counts for) and `admitted` decide when it is handed to the queue; of those with one `serialKey`
+ * only one at a time is. `relayOwner` and `relayUntil` are the lease of the process that is handing it over.
  */
 export const JobEntity = defineEntity({
   name: 'Job',
@@ -55,8 +69,50 @@ export const JobEntity = defineEntity({
     cancelRequestedAt: p.string().nullable(),
     relayOwner: p.string().nullable(),
     relayUntil: p.string().nullable(),
+    queue: p.string().default('general'),
+    lane: p.string().default(''),
+    serialKey: p.string().nullable(),
+    admitted: p.integer().$type<(typeof admission)[keyof typeof admission]>().default(0),
   },
-  indexes: [{ properties: ['state', 'createdAt'] }, { properties: ['clientId', 'createdAt'] }],
+  indexes: [
+    { properties: ['state', 'createdAt'] },
+    { properties: ['clientId', 'createdAt'] },
+    { properties: ['queue', 'state', 'admitted', 'lane', 'createdAt'] },
+    { properties: ['serialKey', 'state'] },
+    { properties: ['finishedAt'] },
+  ],
+});
+
+/**
+ * How an attempt ended. `parked` waits for child jobs; `released` was cut short by a shutdown; `postponed` had to wait for
+ * a rate limit; `crashed` never said a word again; `replaced` lost its lock to a newer one.
+ */
+export const attemptOutcomes = [
+  'succeeded',
+  'failed',
+  'timed-out',
+  'cancelled',
+  'parked',
+  'released',
+  'postponed',
+  'crashed',
+  'replaced',
+] as const;
+export type AttemptOutcome = (typeof attemptOutcomes)[number];
+
+/** One start of a job: when, where, and how it ended. */
+export const JobAttemptEntity = defineEntity({
+  name: 'JobAttempt',
+  tableName: 'job_attempts',
+  properties: {
+    job: () => p.manyToOne(JobEntity).mapToPk().primary().deleteRule('cascade').index(false),
+    attempt: p.integer().primary(),
+    worker: p.string(),
+    startedAt: p.string(),
+    endedAt: p.string().nullable(),
+    outcome: p.string().$type<AttemptOutcome>().nullable(),
+    error: p.json<ErrorShape>().nullable(),
+  },
 });
 
 /** A step of a workflow, stored in the transaction of its effect; `pending` while it waits for child jobs. */
@@ -122,6 +178,16 @@ export const jobStepSchema = z.object({
   finishedAt: z.string().nullable(),
 });
 export type JobStep = z.infer<typeof jobStepSchema>;
+
+export const jobAttemptSchema = z.object({
+  attempt: z.number(),
+  worker: z.string(),
+  startedAt: z.string(),
+  endedAt: z.string().nullable(),
+  outcome: z.enum(attemptOutcomes).nullable().describe('null while it runs'),
+  error: errorShapeSchema.nullable(),
+});
+export type JobAttempt = z.infer<typeof jobAttemptSchema>;
 
 export interface JobLog {
   attempt: number;

@@ -13,4 +13,6 @@ export interface Settings {
   /** What happens to a mail whose fate is unknown after a crash: send it again, or leave it for a person. */
   uncertainMail: 'resend' | 'park';
   mailFrom: string;
+  /** What the mail server takes in a minute from all processes together; without it there is no limit. */
+  mailPerMinute?: number | undefined;
 }

@@ -3,10 +3,11 @@ import { join, resolve } from 'node:path';
 import { distance } from 'fastest-levenshtein';
 import type { Document, LineCounter } from 'yaml';
 import { z } from 'zod';
+import { jobLimitsSchema, shortestKeepDays } from '../domain/job.ts';
 import { thresholdsSchema } from '../domain/check.ts';
 import { timezoneSchema } from '../domain/client.ts';
 import { DomainError } from '../domain/errors.ts';
-import { scheduleSchema } from '../domain/schedule.ts';
+import { scheduleInputSchema } from '../domain/schedule.ts';
 import { logLevels } from './config-levels.ts';
 
 export { logLevels };
@@ -74,9 +75,32 @@ export const configSchema = z.strictObject({
       .enum(['resend', 'park'])
       .default('resend')
       .describe('What to do when a crash leaves open whether a mail went out.'),
+    perMinute: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('Mails a minute that the server takes from all processes together; absent: no limit.'),
+  }),
+  jobs: section({
+    keepDays: z
+      .int()
+      .min(shortestKeepDays)
+      .default(30)
+      .describe(
+        `Days for which jobs that succeeded or were cancelled are kept; an idempotency key holds as long, never less than ${shortestKeepDays}.`,
+      ),
+    keepFailedDays: z
+      .int()
+      .min(shortestKeepDays)
+      .default(90)
+      .describe("The same for failed and dead ones, and for what became of schedules' slots."),
+    limits: z
+      .record(z.string(), jobLimitsSchema)
+      .default({})
+      .describe('By job type: how many run at a time in all (atOnce) and for each client (perClient).'),
   }),
   schedules: z
-    .array(scheduleSchema)
+    .array(scheduleInputSchema)
     .default([])
     .describe('Recurring jobs, which serve asks for at their times.'),
 });

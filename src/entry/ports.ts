@@ -36,6 +36,7 @@ export function settingsOf(config: Config): Settings {
     probeBatch: config.healthChecks.probeBatch,
     uncertainMail: config.mail.whenUncertain,
     mailFrom: config.mail.from,
+    mailPerMinute: config.mail.perMinute,
   };
 }
 

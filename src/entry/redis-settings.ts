@@ -14,5 +14,6 @@ export function redisSettings(
     home,
     searchPath: `${environment['PATH'] ?? ''}:/usr/local/bin:/usr/bin:/opt/homebrew/bin`,
     prefix: config.redis.prefix ?? `msp-${installationId}`,
+    installationId: installationId || undefined,
   };
 }

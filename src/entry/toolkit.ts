@@ -32,8 +32,16 @@ import {
   updateDevice,
 } from '../domain/device.ts';
 import { DomainError } from '../domain/errors.ts';
-import type { Job, JobLog, JobStep } from '../domain/job.ts';
+import type { Job, JobAttempt, JobLog, JobStep } from '../domain/job.ts';
 import { type Log, silentLog } from '../domain/log.ts';
+import type {
+  Preview,
+  Schedule,
+  ScheduleChanges,
+  ScheduleInput,
+  Slot,
+  SlotOutcome,
+} from '../domain/schedule.ts';
 import {
   type Delivery,
   getReport,
@@ -44,12 +52,15 @@ import {
 } from '../domain/report.ts';
 import type { ResultRow } from '../domain/storage/record-statements.ts';
 import { openStorage, type Storage } from '../domain/storage/storage.ts';
-import type { JobDefinition, QueueName } from '../jobs/engine/define.ts';
-import type { Engine, SubmitOptions, WaitOptions } from '../jobs/engine/engine.ts';
+import { type JobDefinition, type QueueName, requireJobType } from '../jobs/engine/define.ts';
+import type { Engine, RetryFilter, SubmitOptions, WaitOptions } from '../jobs/engine/engine.ts';
 import type { HealthCheckResult } from '../jobs/health-check.ts';
+import type { RunningScheduler, SchedulerClocks } from '../scheduler/scheduler.ts';
+import type { Schedules } from '../scheduler/schedules.ts';
 import type { RescueClocks, RunningWorkers } from '../workers/worker.ts';
 import { type ConfigInput, loadConfig, parseConfig } from './config.ts';
 import { openHome } from './home.ts';
+import { packageVersion } from './package-info.ts';
 import type { openPorts, Surroundings } from './ports.ts';
 import { redisSettings } from './redis-settings.ts';
 
@@ -64,6 +75,8 @@ export interface ToolkitOptions {
   log?: Log;
   clock?: Clock;
   clocks?: RescueClocks;
+  /** What the process is, for those who look at what runs: `serve`, `worker`. Default: `library`. */
+  kind?: string;
 }
 
 /** A job that has been accepted. */
@@ -143,13 +156,40 @@ export interface Toolkit {
   };
   readonly jobs: {
     list(filter?: { state?: string; type?: string; clientId?: string; limit?: number }): Promise<Job[]>;
-    get(id: string): Promise<Job & { steps: JobStep[] }>;
+    get(id: string): Promise<Job & { steps: JobStep[]; history: JobAttempt[] }>;
+    /** Starts a job of any registered type. Throws JOB_TYPE_UNKNOWN or PAYLOAD_INVALID. */
+    start(type: string, payload: unknown): Promise<Started<unknown>>;
+    /** The job types there are. */
+    types(): Promise<{ type: string; payload: z.ZodType; result: z.ZodType }[]>;
+    /** Retries every failed, cancelled or dead job that the filter names, and answers with them. */
+    retryAll(filter: RetryFilter): Promise<Job[]>;
     /** Waits for a job that was started earlier or elsewhere. */
     wait(id: string, options?: WaitOptions): Promise<Job>;
     cancel(id: string): Promise<Job>;
     retry(id: string): Promise<Job>;
     logs(id: string, after?: number): Promise<(JobLog & { id: number })[]>;
   };
+  readonly schedules: {
+    list(): Promise<Schedule[]>;
+    /** By name or id. */
+    get(name: string): Promise<Schedule>;
+    /** What became of the newest slots, newest first, and of all in numbers. */
+    history(name: string, limit?: number): Promise<{ slots: Slot[]; totals: Record<SlotOutcome, number> }>;
+    add(input: ScheduleInput): Promise<Schedule>;
+    update(name: string, changes: ScheduleChanges): Promise<Schedule>;
+    remove(name: string): Promise<Schedule>;
+    pause(name: string): Promise<Schedule>;
+    resume(name: string): Promise<Schedule>;
+    /** The coming runs, with the changes of the clocks between them. */
+    next(name: string, count?: number): Promise<Preview[]>;
+    /** Does its work once, now, apart from its slots. */
+    run(name: string): Promise<Started<unknown>>;
+  };
+  /** Runs the schedules in this process until the toolkit is closed, and makes those of the configuration stand. */
+  startScheduler(options?: {
+    clocks?: SchedulerClocks;
+    onLag?: (ms: number) => void;
+  }): Promise<RunningScheduler>;
   /** Starts workers in this process and keeps them until the toolkit is closed. */
   startWorkers(
     queues?: readonly QueueName[],
@@ -202,7 +242,7 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     (opening ??= Promise.all([import('../jobs/engine/engine.ts'), import('../jobs/registry.ts')]).then(
       ([{ openEngine }, { registry }]) => {
         const redis = redisSettings(config, home, environment, storage.installationId);
-        return openEngine({ storage, redis, registry, clock, log });
+        return openEngine({ storage, redis, registry, clock, log, limits: config.jobs.limits });
       },
     ));
 
@@ -233,6 +273,8 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
       concurrency,
       clocks: options.clocks,
       name: `${hostname()}:${process.pid}`,
+      kind: options.kind,
+      version: packageVersion(),
     });
     const kept: RunningWorkers = {
       ...started,
@@ -293,11 +335,44 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
   async function start<P extends z.ZodType, R extends z.ZodType>(
     definition: JobDefinition<P, R>,
     payload: z.input<P>,
+    options: Partial<SubmitOptions> = {},
   ): Promise<Started<z.infer<R>>> {
     const { resultOf } = await import('../jobs/engine/engine.ts');
-    const job = await (await engine()).submit(definition, payload, submitted);
+    const job = await (await engine()).submit(definition, payload, { ...submitted, ...options });
     const done = (waiting?: WaitOptions) => wait(job.id, waiting);
     return { job, done, result: async (waiting) => resultOf(definition, await done(waiting)) };
+  }
+
+  let schedulesOpening: Promise<Schedules> | undefined;
+  const schedules = () =>
+    (schedulesOpening ??= Promise.all([import('../scheduler/schedules.ts'), engine()]).then(
+      async ([{ openSchedules }, running]) => {
+        const opened = openSchedules(running, who.actor);
+        // Another process may have another configuration, or none; only serve takes away what is not in its own.
+        await opened.follow(config.schedules, 'add');
+        return opened;
+      },
+    ));
+  const schedulers: RunningScheduler[] = [];
+
+  async function startScheduler(
+    clocks: { clocks?: SchedulerClocks; onLag?: (ms: number) => void } = {},
+  ): Promise<RunningScheduler> {
+    const { startScheduler: begin } = await import('../scheduler/scheduler.ts');
+    const running = await engine();
+    await running.link.ready();
+    await (await schedules()).follow(config.schedules, 'replace');
+    const { keepDays, keepFailedDays } = config.jobs;
+    const scheduler = begin(running, { retention: { keepDays, keepFailedDays }, ...clocks });
+    schedulers.push(scheduler);
+    return scheduler;
+  }
+
+  async function runSchedule(name: string): Promise<Started<unknown>> {
+    const { serialKeyOf } = await import('../scheduler/slots.ts');
+    const { id, jobType, payload, overlap } = (await schedules()).get(name);
+    const definition = requireJobType((await engine()).registry, jobType);
+    return start(definition, payload as never, overlap === 'allow' ? {} : { serialKey: serialKeyOf(id) });
   }
 
   async function onboardingSteps(template: string): Promise<{ name: string; action: string }[]> {
@@ -322,6 +397,7 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
 
   let closing: Promise<void> | undefined;
   async function close(deadlineMs: number): Promise<void> {
+    await Promise.allSettled(schedulers.map((scheduler) => scheduler.close()));
     await Promise.allSettled(workers.slice().map((running) => running.close(deadlineMs)));
     await outside?.close();
     if (opening) await (await opening).close();
@@ -415,14 +491,36 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
       list: async (filter) => (await engine()).list(filter),
       async get(id) {
         const running = await engine();
-        return { ...running.get(id), steps: running.steps(id) };
+        return { ...running.get(id), steps: running.steps(id), history: running.attempts(id) };
       },
+      async start(type, payload) {
+        const definition = requireJobType((await engine()).registry, type);
+        return start(definition, payload as never);
+      },
+      async types() {
+        const { registry } = await engine();
+        return registry.jobTypes().map((type) => requireJobType(registry, type));
+      },
+      retryAll: async (filter) => (await engine()).retryAll(filter, who.actor),
       wait,
       cancel: async (id) => (await engine()).cancel(id, who.actor),
       retry: async (id) => (await engine()).retry(id, who.actor),
       logs: async (id, after) => (await engine()).logs(id, after),
     },
+    schedules: {
+      list: async () => (await schedules()).list(),
+      get: async (name) => (await schedules()).get(name),
+      history: async (name, limit) => (await schedules()).history(name, limit),
+      add: async (input) => (await schedules()).add({ timezone: config.general.timezone, ...input }),
+      update: async (name, changes) => (await schedules()).update(name, changes),
+      remove: async (name) => (await schedules()).remove(name),
+      pause: async (name) => (await schedules()).pause(name),
+      resume: async (name) => (await schedules()).resume(name),
+      next: async (name, count = 10) => (await schedules()).preview(name, count),
+      run: runSchedule,
+    },
     startWorkers,
+    startScheduler,
     parts: { ...around, storage, engine, configFile: loaded.file },
     close: (deadlineMs = 20_000) => (closing ??= close(deadlineMs)),
   };

@@ -31,7 +31,16 @@ const contentTypes: Record<Report['format'], string> = {
  * `settings.uncertainMail` decides, and a second copy carries the same Message-ID.
  */
 export const reportSend = defineJob(
-  { type: 'report.send', queue: 'mail', payload, result, attempts: 14, backoffMs: 5000, timeoutMs: 90_000 },
+  {
+    type: 'report.send',
+    queue: 'mail',
+    payload,
+    result,
+    attempts: 14,
+    backoffMs: 5000,
+    timeoutMs: 90_000,
+    abandon: (tx, job) => tx.giveUpDeliveries(job.id, job.error?.message ?? job.state),
+  },
   send,
 );
 
@@ -40,6 +49,7 @@ async function send(
   wish: z.infer<typeof payload>,
 ): Promise<Outcome<z.infer<typeof result>>> {
   const { storage, ports, clock, settings, job } = context;
+  if (settings.mailPerMinute) await context.pace('mail', settings.mailPerMinute);
   const report = await getReport(storage, wish.reportId);
   const client = await getClient(storage, report.clientId);
   const domain = /@([^@>]+)>?$/.exec(settings.mailFrom)?.[1] ?? 'msp-toolkit.invalid';

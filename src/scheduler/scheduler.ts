@@ -1,113 +1,124 @@
-import { Cron } from 'croner';
-import { DomainError, parseWith } from '../domain/errors.ts';
-import type { Schedule } from '../domain/schedule.ts';
-import type { JobDefinition, Registry } from '../jobs/engine/define.ts';
+import { v7 as newId } from 'uuid';
 import type { Engine } from '../jobs/engine/engine.ts';
+import { type Retention, tidyUp } from './housekeeping.ts';
+import { accountFor } from './slots.ts';
+import { openTicks, type Reconciled } from './ticks.ts';
+
+/** Rhythms in ms; tests shorten these. */
+export interface SchedulerClocks {
+  /** How often the database is asked for slots that have come due. */
+  sweepMs: number;
+  /** How often the job schedulers in Redis are compared with the wanted schedules. */
+  reconcileMs: number;
+  /** How often what has had its time is forgotten. */
+  tidyMs: number;
+}
+
+export const defaultSchedulerClocks: SchedulerClocks = {
+  sweepMs: 1000,
+  reconcileMs: 15_000,
+  tidyMs: 3_600_000,
+};
+
+/** How long a scheduler that has gone keeps others from taking its place, in ms. */
+const leaseMs = 10_000;
+
+/** The lease that the one scheduler holds which sweeps and reconciles. */
+export const schedulerLease = 'scheduler';
 
 export interface RunningScheduler {
-  /** The next time of each schedule, or null for one that never comes again. */
-  next(): { name: string; at: string | null }[];
-  close(): void;
-}
-
-function message(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-/** What is wrong with a schedule; empty if nothing is. */
-function problemsOf(registry: Registry, schedule: Schedule): string[] {
-  const problems: string[] = [];
-  const definition = registry.job(schedule.jobType);
-  if (!definition) {
-    problems.push(`there is no job type "${schedule.jobType}"; known are ${registry.jobTypes().join(', ')}`);
-  } else {
-    try {
-      parseWith(definition.payload, schedule.payload, `payload of ${schedule.jobType}`);
-    } catch (error) {
-      problems.push(message(error));
-    }
-  }
-  try {
-    if (new Cron(schedule.cron, { timezone: schedule.timezone, paused: true }).nextRun() === null) {
-      problems.push(`the cron "${schedule.cron}" never comes`);
-    }
-  } catch (error) {
-    problems.push(`the cron "${schedule.cron}" can't be read: ${message(error)}`);
-  }
-  return problems;
+  /** Whether this process holds the lease now. */
+  leads(): boolean;
+  /** Compares Redis with the wanted schedules now, if this process leads. */
+  reconcile(): Promise<Reconciled | undefined>;
+  close(): Promise<void>;
 }
 
 /**
- * Checks schedules against the job types there are. Throws CONFIG_INVALID with every problem at once: a cron that can't
- * be or never comes, an unknown job type, a payload that does not fit it, two of one name.
- */
-export function checkSchedules(registry: Registry, schedules: readonly Schedule[]): void {
-  const problems = schedules.flatMap((schedule, index) => {
-    const twice = schedules.findIndex((other) => other.name === schedule.name) !== index;
-    return [...problemsOf(registry, schedule), ...(twice ? ['there are two of this name'] : [])].map(
-      (problem) => ({
-        path: `schedules.${schedule.name}`,
-        problem,
-      }),
-    );
-  });
-  if (problems.length === 0) return;
-  const list = problems.map(({ path, problem }) => `${path} — ${problem}`).join('; ');
-  throw new DomainError('CONFIG_INVALID', `The schedules are not valid: ${list}`, {
-    details: { problems },
-    hint: 'Correct them under schedules in the configuration.',
-  });
-}
-
-/** Calls `tick` with each time that was due, which is the same in every process however late its timer comes. */
-function every(schedule: Schedule, tick: (slot: Date) => void): Cron {
-  let due: Date | null = null;
-  const cron: Cron = new Cron(schedule.cron, { timezone: schedule.timezone }, () => {
-    if (due) tick(due);
-    due = cron.nextRun();
-  });
-  due = cron.nextRun();
-  return cron;
-}
-
-function requireJob(registry: Registry, type: string): JobDefinition {
-  const definition = registry.job(type);
-  if (!definition) throw new DomainError('INTERNAL', `The job type "${type}" was there a moment ago.`);
-  return definition;
-}
-
-/**
- * Asks for the jobs of `schedules` when their times come. A tick does nothing but write the job's row under a key made
- * of schedule and slot, so that any number of processes may tick and each slot happens once, Redis or no Redis. A slot
- * that falls while no scheduler runs is not made up for.
+ * Runs the schedules that stand in the database. BullMQ's job schedulers tick at the times; each tick, and a sweep
+ * every second beside them, accounts for the slots that have come due, so a tick that is lost, doubled or late changes
+ * nothing, and slots that fall while Redis is away are kept. Any number of processes may do this at once: ticks go to
+ * any of them, and the holder of a lease sweeps, reconciles and tidies up.
  *
- * Throws CONFIG_INVALID as `checkSchedules` does.
+ * @param onLag told how late each run was asked for, in ms
  */
-export function startScheduler(engine: Engine, schedules: readonly Schedule[]): RunningScheduler {
-  checkSchedules(engine.registry, schedules);
-  const crons = schedules.map((schedule) => {
-    const { name, payload } = schedule;
-    const definition = requireJob(engine.registry, schedule.jobType);
-    const cron = every(schedule, (due) => {
-      const slot = due.toISOString();
-      engine.storage
-        .write((tx) =>
-          engine.insert(tx, definition, payload, {
-            requestedBy: `schedule:${name}`,
-            idempotencyKey: `schedule:${name}:${slot}`,
-          }),
-        )
-        .then(() => engine.relay.kick())
-        .catch((error: unknown) =>
-          engine.log.error({ err: error, schedule: name, slot }, 'A slot was missed'),
-        );
-    });
-    return { name, cron };
-  });
+export function startScheduler(
+  engine: Engine,
+  options: { retention: Retention; clocks?: SchedulerClocks; onLag?: (ms: number) => void },
+): RunningScheduler {
+  const { storage, clock, log } = engine;
+  const clocks = options.clocks ?? defaultSchedulerClocks;
+  const owner = newId();
+  let leads = false;
+  let closed = false;
+  let comparedAt = Number.NEGATIVE_INFINITY;
+  let tidiedAt = Number.NEGATIVE_INFINITY;
+  let revision = '';
+
+  async function account(scheduleId: string): Promise<void> {
+    const { jobs, lagsMs, more } = await storage.write((tx) =>
+      accountFor(tx, engine, scheduleId, clock.now()),
+    );
+    if (jobs.length > 0) engine.relay.kick();
+    for (const lag of lagsMs) options.onLag?.(lag);
+    if (more && !closed) await account(scheduleId);
+  }
+
+  const ticks = openTicks(engine, account);
+
+  async function sweep(): Promise<void> {
+    const due = storage.read.dueSchedules(clock.now().toISOString(), 1000);
+    const outcomes = await Promise.allSettled(due.map(account));
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected')
+        log.error({ err: outcome.reason as unknown }, 'A slot could not be accounted for; it is tried again');
+    }
+  }
+
+  async function reconcile(): Promise<Reconciled> {
+    const wanted = storage.read.schedulesRevision();
+    const done = await ticks.reconcile(storage.read.schedules());
+    revision = wanted;
+    comparedAt = performance.now();
+    if (done.added + done.removed + done.mended > 0) log.info({ ...done }, 'Redis follows the schedules');
+    return done;
+  }
+
+  async function round(): Promise<void> {
+    leads = await storage.write((tx) => tx.takeLease(schedulerLease, owner, clock.now(), leaseMs));
+    if (!leads) return;
+    await sweep();
+    const changed = storage.read.schedulesRevision() !== revision;
+    if (changed || performance.now() - comparedAt >= clocks.reconcileMs) {
+      await reconcile().catch((error: unknown) => log.debug({ err: error }, 'Redis is away; ticks wait'));
+    }
+    if (performance.now() - tidiedAt >= clocks.tidyMs) {
+      tidiedAt = performance.now();
+      const forgotten = await tidyUp(engine, options.retention);
+      if (forgotten > 0) log.info({ jobs: forgotten }, 'Jobs that had their time were forgotten');
+    }
+  }
+
+  let running: Promise<void> | undefined;
+  function look(): void {
+    running ??= round()
+      .catch((error: unknown) => log.warn({ err: error }, 'The scheduler could not do its round'))
+      .finally(() => {
+        running = undefined;
+      });
+  }
+  const timer = setInterval(look, clocks.sweepMs);
+  look();
+
   return {
-    next: () => crons.map(({ name, cron }) => ({ name, at: cron.nextRun()?.toISOString() ?? null })),
-    close() {
-      for (const { cron } of crons) cron.stop();
+    leads: () => leads,
+    reconcile: async () => (leads ? reconcile() : undefined),
+    async close() {
+      closed = true;
+      clearInterval(timer);
+      await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 3000).unref())]);
+      await ticks.close();
+      await storage.write((tx) => tx.giveUpLease(schedulerLease, owner)).catch(() => {});
     },
   };
 }

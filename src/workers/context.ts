@@ -46,6 +46,16 @@ export interface Told {
   unwritten: Progress | undefined;
 }
 
+/** Thrown to hand a job back to the queue until `ms` from now. */
+export class Postponed extends Error {
+  override name = 'Postponed';
+  readonly ms: number;
+  constructor(ms: number) {
+    super(`to be tried again in ${ms} ms`);
+    this.ms = ms;
+  }
+}
+
 /** Thrown by writes of an attempt that a newer one has replaced. */
 export class StaleAttempt extends Error {
   override name = 'StaleAttempt';
@@ -106,7 +116,8 @@ export function createContext(
       log.info({ step: name }, `step ${name}: ${outcome.status ?? 'done'}`);
       return outcome.output;
     } catch (error) {
-      if (!(error instanceof WaitingChildrenError || error instanceof StaleAttempt || signal.aborted)) {
+      const handedBack = error instanceof WaitingChildrenError || error instanceof Postponed;
+      if (!(handedBack || error instanceof StaleAttempt || signal.aborted)) {
         const { code, message } = toDomainError(error);
         await put('failed', { evidence: { code, reason: maskText(message) } });
       }
@@ -187,6 +198,10 @@ export function createContext(
       const { id: other } = await write((tx) => engine.insert(tx, job, payload, asked));
       engine.relay.kick();
       return resultOf(job, await engine.wait(other, { signal }));
+    },
+    async pace(account, perMinute) {
+      const wait = await storage.write((tx) => tx.takeTurn(account, perMinute, clock.now().getTime()));
+      if (wait > 0) throw new Postponed(wait);
     },
     enqueue: (tx, job, payload) => engine.insert(tx, job, payload, { requestedBy: `job:${id}` }).id,
   };

@@ -8,10 +8,19 @@ import {
 import { nowIso } from '../domain/clock.ts';
 import { DomainError, type ErrorShape, parseWith, toDomainError } from '../domain/errors.ts';
 import { mask } from '../domain/mask.ts';
-import type { JobState } from '../domain/job.ts';
+import type { AttemptOutcome, JobState } from '../domain/job.ts';
+import type { Statements } from '../domain/storage/statements.ts';
 import type { ChildDefinition, JobDefinition, Outcome } from '../jobs/engine/define.ts';
 import type { Engine } from '../jobs/engine/engine.ts';
-import { createContext, register, type RuntimeParts, StaleAttempt, type Stop, type Told } from './context.ts';
+import {
+  createContext,
+  Postponed,
+  register,
+  type RuntimeParts,
+  StaleAttempt,
+  type Stop,
+  type Told,
+} from './context.ts';
 
 /** Starts of one job, crashes included, after which it is dead: a job that kills its worker must not do so for ever. */
 export const maxStarts = 12;
@@ -117,17 +126,37 @@ export async function runJob(
 
   const told: Told = { unwritten: undefined };
 
-  async function end(state: JobState, error: DomainError | null, outcome?: Outcome<unknown>): Promise<void> {
+  /** Ends the attempt alone; the job goes on. */
+  const leave = (outcome: AttemptOutcome, error: DomainError | null, record?: (tx: Statements) => void) =>
+    storage.write((tx) => {
+      record?.(tx);
+      tx.endAttempt(id, attempt, outcome, stored(error), nowIso(clock));
+    });
+
+  /** Ends the job, and with it this attempt. */
+  async function end(
+    state: JobState,
+    how: AttemptOutcome,
+    error: DomainError | null,
+    outcome?: Outcome<unknown>,
+  ): Promise<void> {
     const ended = await storage.write((tx) => {
-      if (!tx.isCurrent(id, attempt)) return false;
+      if (!tx.isCurrent(id, attempt)) {
+        tx.endAttempt(id, attempt, 'replaced', null, nowIso(clock));
+        return false;
+      }
+      tx.endAttempt(id, attempt, how, stored(error), nowIso(clock));
       // First what the job leaves, for that may complete its result: the id of a job it asks for, say.
       outcome?.record?.(tx);
       const last = state === 'succeeded' ? { percent: 100, message: 'done' } : told.unwritten;
       if (last) tx.setProgress(id, attempt, last);
       const result =
         outcome && parseWith(definition.result, outcome.result, `result of ${row?.type}`, 'INTERNAL');
+      if (state !== 'succeeded') definition.abandon?.(tx, { id, state, error: stored(error) });
       return tx.finishJob({ id, attempt, state, result, error: stored(error), now: nowIso(clock) });
     });
+    // Its place is free.
+    engine.relay.kick();
     if (ended) signals.publish({ kind: 'ended', id });
     else engine.log.warn({ job: id, attempt }, 'A newer attempt has taken over; this one leaves no trace');
   }
@@ -135,11 +164,11 @@ export async function runJob(
   if (row.starts > maxStarts) {
     const message = `The job was started ${row.starts - 1} times and never ended; its worker may have crashed each time.`;
     const hint = `Once the cause is mended: msp-toolkit job retry ${id}`;
-    await end('dead', new DomainError('JOB_CRASH_LIMIT', message, { hint }));
+    await end('dead', 'failed', new DomainError('JOB_CRASH_LIMIT', message, { hint }));
     throw new UnrecoverableError(message);
   }
   if (row.cancel_requested_at !== null) {
-    await end('cancelled', new DomainError('JOB_CANCELLED', 'Cancelled before it ran.'));
+    await end('cancelled', 'cancelled', new DomainError('JOB_CANCELLED', 'Cancelled before it ran.'));
     throw new UnrecoverableError('cancelled');
   }
 
@@ -161,24 +190,30 @@ export async function runJob(
     );
     const outcome = await obeying(definition.run(context, payload), stopper.signal);
     stopper.signal.throwIfAborted();
-    await end('succeeded', null, outcome);
-    engine.relay.kick();
+    await end('succeeded', 'succeeded', null, outcome);
     return null;
   } catch (error) {
     if (error instanceof WaitingChildrenError) {
-      await storage.write((tx) => tx.noteParked(id));
+      await leave('parked', null, (tx) => tx.parkAttempt(id, attempt));
+      engine.relay.kick();
       throw error;
     }
     if (error instanceof StaleAttempt || stopped === 'lost lock') {
       engine.log.warn({ job: id, attempt }, 'This attempt was replaced by a newer one');
+      await leave('replaced', null);
       throw error;
     }
     if (stopped === 'shutdown') {
-      await storage.write((tx) => tx.releaseAttempt(id, attempt));
+      await leave('released', null, (tx) => tx.releaseAttempt(id, attempt, 'kept'));
       return await putBack(queueJob, token);
     }
+    if (error instanceof Postponed) {
+      await leave('postponed', null, (tx) => tx.releaseAttempt(id, attempt, 'given up'));
+      await queueJob.moveToDelayed(Date.now() + error.ms, token);
+      throw new DelayedError();
+    }
     if (stopped === 'cancel') {
-      await end('cancelled', new DomainError('JOB_CANCELLED', 'Cancelled while it ran.'));
+      await end('cancelled', 'cancelled', new DomainError('JOB_CANCELLED', 'Cancelled while it ran.'));
       throw new UnrecoverableError('cancelled');
     }
     const known =
@@ -188,12 +223,15 @@ export async function runJob(
           })
         : toDomainError(error);
     context.log.error({ err: error, code: known.code }, known.message);
+    const how = known.code === 'JOB_TIMEOUT' ? 'timed-out' : 'failed';
     if (!known.retryable) {
-      await end('failed', known);
+      await end('failed', how, known);
       throw new UnrecoverableError(known.message);
     }
-    if (hasTriesLeft(queueJob)) await storage.write((tx) => tx.requeueAttempt(id, attempt, stored(known)));
-    else await end('dead', known);
+    if (hasTriesLeft(queueJob)) {
+      await leave(how, known, (tx) => tx.requeueAttempt(id, attempt, stored(known)));
+      engine.relay.kick();
+    } else await end('dead', how, known);
     throw known;
   } finally {
     clearTimeout(timer);

@@ -5,11 +5,12 @@ import { DomainError } from '../domain/errors.ts';
 import type { Log } from '../domain/log.ts';
 import type { Ports } from '../domain/ports.ts';
 import type { Settings } from '../domain/settings.ts';
-import type { ChildDefinition, QueueName, Registry } from '../jobs/engine/define.ts';
+import { type ChildDefinition, defaultPlaces, type QueueName, type Registry } from '../jobs/engine/define.ts';
 import type { Engine } from '../jobs/engine/engine.ts';
 import type { RedisLink } from '../jobs/engine/redis-link.ts';
 import type { RelayClocks } from '../jobs/engine/relay.ts';
 import type { RunningAttempt } from './context.ts';
+import { startHeartbeat } from './heartbeat.ts';
 import { runChild, runJob } from './runtime.ts';
 
 /** How quickly a crashed worker's jobs are taken over, in ms; tests shorten these. */
@@ -20,9 +21,6 @@ export interface RescueClocks {
 }
 
 export const defaultRescueClocks: RescueClocks = { lockMs: 10_000, stalledMs: 5000 };
-
-/** Places a queue has in one process. Chromium is heavy, mail servers dislike crowds, probes mostly wait. */
-export const defaultConcurrency: Record<QueueName, number> = { general: 10, probe: 8, render: 2, mail: 4 };
 
 export interface WorkerParts {
   link: RedisLink;
@@ -37,6 +35,9 @@ export interface WorkerParts {
   concurrency?: Partial<Record<QueueName, number>> | undefined;
   clocks?: RescueClocks | undefined;
   name: string;
+  /** What kind of process this is, for those who look at what runs; see ProcessFacts. */
+  kind?: string | undefined;
+  version?: string | undefined;
 }
 
 export interface RunningWorkers {
@@ -55,6 +56,9 @@ export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> 
   const { link, log, engine, clock, ports, settings } = parts;
   const clocks = parts.clocks ?? defaultRescueClocks;
   await link.ready();
+  const places: Partial<Record<QueueName, number>> = Object.fromEntries(
+    parts.queues.map((name) => [name, parts.concurrency?.[name] ?? defaultPlaces[name]]),
+  );
   const running = new Map<string, RunningAttempt>();
   const childQueues = new Map<QueueName, Queue>();
 
@@ -84,7 +88,7 @@ export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> 
         connection: link.options('worker'),
         prefix: link.prefix,
         name: parts.name,
-        concurrency: parts.concurrency?.[name] ?? defaultConcurrency[name],
+        concurrency: places[name] ?? 1,
         lockDuration: clocks.lockMs,
         stalledInterval: clocks.stalledMs,
         maxStalledCount: 10,
@@ -119,7 +123,9 @@ export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> 
       log.warn({ err: error }, 'Could not look for cancelled jobs');
     }
   }, 1000).unref();
-  if (engine) engine.relay.start(clocks.relay);
+  const { kind = 'library', version = '' } = parts;
+  const heartbeat = engine && (await startHeartbeat(engine.storage, clock, log, { kind, version, places }));
+  engine?.relay.start(clocks.relay);
 
   return {
     queues: parts.queues,
@@ -136,6 +142,7 @@ export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> 
         await Promise.race([Promise.allSettled(workers.map((worker) => worker.close(true))), wait(1000)]);
       }
       offSignals?.();
+      await heartbeat?.stop();
       await Promise.allSettled([...childQueues.values()].map((queue) => queue.close()));
     },
   };

@@ -9,6 +9,8 @@ import { until } from '../support/home.ts';
 
 const doubled = testJob(async (_context, { n }) => ({ result: n * 2 }));
 
+const place = { queue: 'general', lane: '', serialKey: null };
+
 function gate() {
   let open = () => {};
   const passed = new Promise<void>((resolve) => {
@@ -65,10 +67,10 @@ describe('submitting', () => {
         idempotencyKey: null,
         payload: { n: 4 },
         createdAt: '2026-01-01T00:00:00.000Z',
-        relayOwner: 'gone',
-        relayUntil: '2026-01-01T00:00:10.000Z',
+        ...place,
       }),
     );
+    await storage.write((tx) => tx.admitJob('orphan', 'gone', '2026-01-01T00:00:10.000Z'));
     await work({ engine: await another() });
     expect(await engine.wait('orphan')).toMatchObject({ state: 'succeeded', result: 8 });
   });
@@ -85,12 +87,12 @@ describe('submitting', () => {
         idempotencyKey: null,
         payload: { n: 4 },
         createdAt: '2026-01-01T00:00:00.000Z',
-        relayOwner: 'someone',
-        relayUntil: until,
+        ...place,
       }),
     );
+    await storage.write((tx) => tx.admitJob('leased', 'someone', until));
     const rows = await storage.write((tx) =>
-      tx.leasePending('me', ['test.job'], new Date().toISOString(), until, 10),
+      tx.takeOverLeases('me', ['test.job'], new Date().toISOString(), until, 10),
     );
     expect(rows).toEqual([]);
     expect(engine.get('leased').state).toBe('pending');
@@ -108,8 +110,7 @@ describe('submitting', () => {
           idempotencyKey: null,
           payload: {},
           createdAt: '2026-01-01T00:00:00.000Z',
-          relayOwner: null,
-          relayUntil: null,
+          ...place,
         }),
       );
     }

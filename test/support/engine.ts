@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { thresholdsSchema } from '../../src/domain/check.ts';
-import { systemClock } from '../../src/domain/clock.ts';
+import { type Clock, systemClock } from '../../src/domain/clock.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import type { Ports } from '../../src/domain/ports.ts';
 import type { Settings } from '../../src/domain/settings.ts';
@@ -13,6 +13,7 @@ import {
   defineJob,
   type JobContext,
   type JobDefinition,
+  type JobLimits,
   type Outcome,
 } from '../../src/jobs/engine/define.ts';
 import { type Engine, openEngine } from '../../src/jobs/engine/engine.ts';
@@ -40,14 +41,21 @@ export interface TestEngine {
 }
 
 /** An engine that knows the given job types, on a home of its own. */
-export async function testEngine(definitions: (JobDefinition | ChildDefinition)[]): Promise<TestEngine> {
+export async function testEngine(
+  definitions: (JobDefinition | ChildDefinition)[],
+  {
+    clock = systemClock,
+    limits = {},
+    searchPath = process.env['PATH'] ?? '',
+  }: { clock?: Clock; limits?: Record<string, JobLimits>; searchPath?: string } = {},
+): Promise<TestEngine> {
   const home = await scratchHome();
   const registry = createRegistry(definitions);
   const file = join(home, 'toolkit.db');
   const open = async () => {
     const storage = await openStorage(file);
-    const redis = { home, searchPath: process.env['PATH'] ?? '', prefix: `t-${storage.installationId}` };
-    const engine = openEngine({ storage, redis, registry, clock: systemClock, log: silentLog });
+    const redis = { home, searchPath, prefix: `t-${storage.installationId}` };
+    const engine = openEngine({ storage, redis, registry, clock, log: silentLog, limits });
     onTestFinished(async () => {
       await engine.close();
       await storage.close();
@@ -65,7 +73,7 @@ export async function testEngine(definitions: (JobDefinition | ChildDefinition)[
         link: at.link,
         registry,
         engine: at,
-        clock: systemClock,
+        clock,
         log: silentLog,
         ports: ports as Ports,
         settings,
@@ -97,6 +105,17 @@ export function testJob(
     },
     run,
   ) as unknown as JobDefinition;
+}
+
+/** A clock that stands where it is put. */
+export function handClock(start: string): Clock & { set(at: string): void } {
+  let at = new Date(start);
+  return {
+    now: () => at,
+    set(next) {
+      at = new Date(next);
+    },
+  };
 }
 
 export const by = { requestedBy: 'test' };

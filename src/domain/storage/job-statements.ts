@@ -1,5 +1,5 @@
 import type { ErrorShape } from '../errors.ts';
-import type { JobLog, JobState, Progress } from '../job.ts';
+import type { AttemptOutcome, JobLog, JobState, Progress } from '../job.ts';
 import type { Prepare } from './statements.ts';
 
 /** A job row as plain SQL gives it: JSON still as text. */
@@ -31,8 +31,21 @@ export interface NewJob {
   idempotencyKey: string | null;
   payload: unknown;
   createdAt: string;
-  relayOwner: string | null;
-  relayUntil: string | null;
+  /** Kind of work; see Policy. */
+  queue: string;
+  /** The client it counts for, or ''. */
+  lane: string;
+  /** Of the jobs with one key only one at a time is handed over. */
+  serialKey: string | null;
+}
+
+export interface AttemptRow {
+  attempt: number;
+  worker: string;
+  started_at: string;
+  ended_at: string | null;
+  outcome: AttemptOutcome | null;
+  error: string | null;
 }
 
 export interface StepRow {
@@ -45,21 +58,21 @@ export interface StepRow {
   finished_at: string | null;
 }
 
-const jobColumns = `id, type, state, client_id, requested_by, payload, attempt, starts, parked, progress, result, error,
+export const jobColumns = `id, type, state, client_id, requested_by, payload, attempt, starts, parked, progress, result, error,
   created_at, queued_at, started_at, finished_at, cancel_requested_at`;
 
 /** Job rows, their steps and logs. */
 export function jobStatements(sql: Prepare) {
   return {
-    // Jobs: submitting and handing over
+    // Jobs: asking for them, looking at them
 
     /** Returns the id of the job that stands: the new one, or the one that has the idempotency key already. */
     insertJob(job: NewJob): { id: string; created: boolean } {
       const { changes } = sql(
-        `insert into jobs (id, type, state, client_id, requested_by, idempotency_key, payload, created_at,
-           relay_owner, relay_until)
-         values (@id, @type, 'pending', @clientId, @requestedBy, @idempotencyKey, @payload, @createdAt,
-           @relayOwner, @relayUntil)
+        `insert into jobs (id, type, state, client_id, requested_by, idempotency_key, payload, created_at, queue,
+           lane, serial_key)
+         values (@id, @type, 'pending', @clientId, @requestedBy, @idempotencyKey, @payload, @createdAt, @queue,
+           @lane, @serialKey)
          on conflict (idempotency_key) do nothing`,
       ).run({ ...job, payload: JSON.stringify(job.payload) });
       if (changes === 1) return { id: job.id, created: true };
@@ -96,73 +109,12 @@ export function jobStatements(sql: Prepare) {
       return Object.fromEntries(rows.map((row) => [row.state, row.n]));
     },
 
-    /** Whether a row of one of these types waits to be handed over. */
-    hasPending(types: readonly string[]): boolean {
-      const list = types.map(() => '?').join(', ');
-      return (
-        sql(`select 1 from jobs where state = 'pending' and type in (${list}) limit 1`).get(types) !==
-        undefined
-      );
-    },
-
-    /** Leases pending rows of these types to `owner`; those under another's running lease are left alone. */
-    leasePending(
-      owner: string,
-      types: readonly string[],
-      now: string,
-      until: string,
-      limit: number,
-    ): JobRow[] {
-      const list = types.map(() => '?').join(', ');
-      return sql(
-        `update jobs set relay_owner = ?, relay_until = ?
-         where id in (
-           select id from jobs
-           where state = 'pending' and type in (${list}) and (relay_until is null or relay_until <= ? or relay_owner = ?)
-           order by created_at, id limit ?)
-         returning ${jobColumns}`,
-      ).all(owner, until, ...types, now, owner, limit) as JobRow[];
-    },
-
-    markQueued(id: string, now: string): void {
-      sql(
-        `update jobs set state = 'queued', queued_at = @now, relay_owner = null, relay_until = null
-         where id = @id and state = 'pending'`,
-      ).run({ id, now });
-    },
-
-    /**
-     * Rows that were handed over some time ago and have not ended, by id from `after` on; the queue is asked whether
-     * it still has them.
-     */
-    unfinishedBefore(
-      before: string,
-      after: string,
-      limit: number,
-    ): { id: string; type: string; state: JobState; attempt: number }[] {
-      return sql(
-        `select id, type, state, attempt from jobs
-         where state in ('queued', 'running') and coalesce(started_at, queued_at) < ? and id > ?
-         order by id limit ?`,
-      ).all(before, after, limit) as { id: string; type: string; state: JobState; attempt: number }[];
-    },
-
-    /** Back to the outbox, if nothing has happened to the row since it was looked at. */
-    returnToPending(id: string, attempt: number): boolean {
-      return (
-        sql(
-          `update jobs set state = 'pending', relay_owner = null, relay_until = null
-           where id = @id and attempt = @attempt and state in ('queued', 'running')`,
-        ).run({ id, attempt }).changes === 1
-      );
-    },
-
     /** A finished job to be tried again by hand. The attempt number goes on, so that old attempts stay fenced. */
     retryJob(id: string): boolean {
       return (
         sql(
-          `update jobs set state = 'pending', starts = 0, result = null, error = null, progress = null, finished_at = null,
-             cancel_requested_at = null, relay_owner = null, relay_until = null
+          `update jobs set state = 'pending', admitted = 0, starts = 0, result = null, error = null, progress = null,
+             finished_at = null, cancel_requested_at = null, relay_owner = null, relay_until = null
            where id = ? and state in ('failed', 'cancelled', 'dead')`,
         ).run(id).changes === 1
       );
@@ -172,12 +124,45 @@ export function jobStatements(sql: Prepare) {
 
     /** Starts an attempt and returns the row with its new number; undefined where the job has ended already. */
     startAttempt(id: string, worker: string, now: string): JobRow | undefined {
-      return sql(
-        `update jobs set state = 'running', attempt = attempt + 1, starts = starts + 1, worker = @worker,
+      const row = sql(
+        `update jobs set state = 'running', attempt = attempt + 1, starts = starts + 1, worker = @worker, admitted = 1,
            started_at = coalesce(started_at, @now), relay_owner = null, relay_until = null
          where id = @id and state in ('pending', 'queued', 'running')
          returning ${jobColumns}`,
       ).get({ id, worker, now }) as JobRow | undefined;
+      if (!row) return undefined;
+      // One that never said how it ended can say so no more.
+      if (row.attempt > 1)
+        sql(
+          `update job_attempts set outcome = 'crashed', ended_at = ? where job_id = ? and outcome is null`,
+        ).run(now, id);
+      sql('insert into job_attempts (job_id, attempt, worker, started_at) values (?, ?, ?, ?)').run(
+        id,
+        row.attempt,
+        worker,
+        now,
+      );
+      return row;
+    },
+
+    /** Notes how an attempt ended; one that was believed crashed may come back to say so. */
+    endAttempt(
+      id: string,
+      attempt: number,
+      outcome: AttemptOutcome,
+      error: ErrorShape | null,
+      now: string,
+    ): void {
+      sql(
+        `update job_attempts set outcome = ?, error = ?, ended_at = ?
+         where job_id = ? and attempt = ? and (outcome is null or (outcome = 'crashed' and ? = 'replaced'))`,
+      ).run(outcome, error ? JSON.stringify(error) : null, now, id, attempt, outcome);
+    },
+
+    attempts(id: string): AttemptRow[] {
+      return sql(
+        `select attempt, worker, started_at, ended_at, outcome, error from job_attempts where job_id = ? order by attempt`,
+      ).all(id) as AttemptRow[];
     },
 
     /** Whether `attempt` is the newest one and may still write. */
@@ -199,7 +184,7 @@ export function jobStatements(sql: Prepare) {
     }): boolean {
       return (
         sql(
-          `update jobs set state = @state, result = @result, error = @error, finished_at = @now
+          `update jobs set state = @state, admitted = 0, result = @result, error = @error, finished_at = @now
            where id = @id and attempt = @attempt and state = 'running'`,
         ).run({
           ...end,
@@ -209,25 +194,32 @@ export function jobStatements(sql: Prepare) {
       );
     },
 
-    /** Notes why an attempt ended and leaves the job to the queue's next try. */
+    /** Notes why an attempt failed and leaves the job to the queue's next try; it holds no place until then. */
     requeueAttempt(id: string, attempt: number, error: ErrorShape | null): void {
       sql(
-        `update jobs set state = 'queued', starts = starts - 1, error = @error
+        `update jobs set state = 'queued', admitted = 0, starts = starts - 1, error = @error
          where id = @id and attempt = @attempt and state = 'running'`,
       ).run({ id, attempt, error: error ? JSON.stringify(error) : null });
     },
 
-    /** Gives an attempt back that a shutdown cut short: it was none of the job's doing. */
-    releaseAttempt(id: string, attempt: number): void {
+    /** Gives an attempt back that was cut short through no doing of the job's. */
+    releaseAttempt(id: string, attempt: number, place: 'kept' | 'given up'): void {
       sql(
-        `update jobs set state = 'queued', starts = starts - 1, parked = parked + 1
-         where id = ? and attempt = ? and state = 'running'`,
-      ).run(id, attempt);
+        `update jobs set state = 'queued', admitted = @admitted, starts = starts - 1, parked = parked + 1
+         where id = @id and attempt = @attempt and state = 'running'`,
+      ).run({ id, attempt, admitted: place === 'kept' ? 1 : 0 });
     },
 
-    /** Notes that a start ended in waiting for children. */
-    noteParked(id: string): void {
-      sql('update jobs set parked = parked + 1, starts = starts - 1 where id = ?').run(id);
+    /**
+     * Notes that a start ended in waiting for children, during which the job uses no place. They may have ended, and
+     * the next attempt begun, before this is written.
+     */
+    parkAttempt(id: string, attempt: number): void {
+      sql(
+        `update jobs set parked = parked + 1, starts = starts - 1,
+           admitted = case when attempt = @attempt and state = 'running' then 2 else admitted end
+         where id = @id`,
+      ).run({ id, attempt });
     },
 
     setProgress(id: string, attempt: number, progress: Progress): void {
@@ -254,7 +246,7 @@ export function jobStatements(sql: Prepare) {
     cancelIdle(id: string, error: ErrorShape, now: string, evenRunning: boolean): boolean {
       return (
         sql(
-          `update jobs set state = 'cancelled', attempt = attempt + 1, error = @error, finished_at = @now
+          `update jobs set state = 'cancelled', admitted = 0, attempt = attempt + 1, error = @error, finished_at = @now
            where id = @id and (state in ('pending', 'queued') or (@evenRunning = 1 and state = 'running'))`,
         ).run({ id, error: JSON.stringify(error), now, evenRunning: evenRunning ? 1 : 0 }).changes === 1
       );
@@ -268,7 +260,7 @@ export function jobStatements(sql: Prepare) {
     buryJob(id: string, attempt: number, error: ErrorShape, now: string): boolean {
       return (
         sql(
-          `update jobs set state = 'dead', error = @error, finished_at = @now
+          `update jobs set state = 'dead', admitted = 0, error = @error, finished_at = @now
            where id = @id and attempt = @attempt and state in ('queued', 'running')`,
         ).run({ id, attempt, error: JSON.stringify(error), now }).changes === 1
       );

@@ -90,6 +90,10 @@ export function recordStatements(sql: Prepare) {
       ).get({ clientId }) as { devices: number; results: number; reports: number; deliveries: number };
     },
 
+    clientTimezone(id: string): string | undefined {
+      return sql('select timezone from clients where id = ?').pluck().get(id) as string | undefined;
+    },
+
     clientExists(id: string): boolean {
       return sql('select 1 from clients where id = ?').get(id) !== undefined;
     },
@@ -176,6 +180,15 @@ export function recordStatements(sql: Prepare) {
         jobId: change.jobId ?? null,
         tried: change.tried ? 1 : 0,
       });
+    },
+
+    /** A job that mails no more: what it had not begun has failed; what it was in the middle of may have arrived. */
+    giveUpDeliveries(jobId: string, reason: string): void {
+      sql(
+        `update deliveries set response = coalesce(response, @reason),
+           state = case state when 'sending' then 'uncertain' else 'failed' end
+         where job_id = @jobId and state in ('pending', 'sending')`,
+      ).run({ jobId, reason });
     },
 
     addAudit(entry: { at: string; actor: string; action: string; subject: string; details: unknown }): void {

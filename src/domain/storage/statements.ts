@@ -1,6 +1,9 @@
 import type Database from 'better-sqlite3';
+import { admissionStatements } from './admission-statements.ts';
 import { jobStatements } from './job-statements.ts';
+import { operationStatements } from './operation-statements.ts';
 import { recordStatements } from './record-statements.ts';
+import { scheduleStatements } from './schedule-statements.ts';
 
 export type Prepare = (text: string) => Database.Statement;
 
@@ -30,8 +33,11 @@ export function createStatements(db: Database.Database) {
       return read.get(key) as string;
     },
 
+    ...admissionStatements(sql),
     ...jobStatements(sql),
+    ...operationStatements(sql),
     ...recordStatements(sql),
+    ...scheduleStatements(sql),
   };
 }
 

@@ -9,8 +9,10 @@ import { CheckResultEntity } from '../check.ts';
 import { ClientEntity } from '../client.ts';
 import { DeviceEntity } from '../device.ts';
 import { DomainError, toDomainError } from '../errors.ts';
-import { JobEntity, JobLogEntity, JobStepEntity } from '../job.ts';
+import { JobAttemptEntity, JobEntity, JobLogEntity, JobStepEntity } from '../job.ts';
+import { BudgetEntity, LeaseEntity, ProcessEntity } from '../process.ts';
 import { DeliveryEntity, ReportEntity } from '../report.ts';
+import { ScheduleEntity, ScheduleSlotEntity } from '../schedule.ts';
 import { withFileLock } from './lock.ts';
 import { SettingEntity } from './setting.ts';
 import { migrationNames } from './migrations/index.ts';
@@ -23,10 +25,16 @@ export const entities = [
   ReportEntity,
   DeliveryEntity,
   JobEntity,
+  JobAttemptEntity,
   JobStepEntity,
   JobLogEntity,
   AuditEntity,
   SettingEntity,
+  ScheduleEntity,
+  ScheduleSlotEntity,
+  LeaseEntity,
+  ProcessEntity,
+  BudgetEntity,
 ];
 
 /**

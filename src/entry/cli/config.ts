@@ -50,10 +50,10 @@ export const register: Register = (program, lifecycle) => {
       action(lifecycle, async (context) => {
         const { file, config: settings } = await load(context);
         const [{ checkSchedules }, { registry }] = await Promise.all([
-          import('../../scheduler/scheduler.ts'),
+          import('../../scheduler/schedules.ts'),
           import('../../jobs/registry.ts'),
         ]);
-        checkSchedules(registry, settings.schedules);
+        checkSchedules(registry, settings.schedules, new Date());
         context.output.data({ valid: true, file: file ?? null }, () =>
           context.output.line(
             file ? `${file} is valid.` : 'There is no configuration file; the defaults are in force.',

@@ -70,21 +70,12 @@ export async function runWorkers(
     : undefined;
   const workers = await toolkit.startWorkers(queues, each);
   const engine = await toolkit.parts.engine();
-  const { schedules } = toolkit.parts.config;
-  const scheduler = queues
-    ? undefined
-    : (await import('../../scheduler/scheduler.ts')).startScheduler(engine, schedules);
+  if (!queues) await toolkit.startScheduler();
   toolkit.parts.log.info(
-    {
-      queues: workers.queues,
-      redis: engine.link.address,
-      schedules: scheduler?.next() ?? [],
-      home: toolkit.parts.home,
-    },
+    { queues: workers.queues, redis: engine.link.address, home: toolkit.parts.home },
     'Workers are ready',
   );
   context.output.note(`Running the queues ${workers.queues.join(', ')}. Ctrl-C stops.`);
   await untilStopped(context);
-  scheduler?.close();
   await toolkit.close(drainMs);
 }

@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import type { Clock } from '../../domain/clock.ts';
 import type { Log } from '../../domain/log.ts';
+import { DomainError, type ErrorShape } from '../../domain/errors.ts';
+import type { jobLimitsSchema, JobState } from '../../domain/job.ts';
 import type { Ports } from '../../domain/ports.ts';
 import type { Settings } from '../../domain/settings.ts';
 import type { Statements } from '../../domain/storage/statements.ts';
@@ -10,8 +12,13 @@ import type { Storage } from '../../domain/storage/storage.ts';
 export const queueNames = ['general', 'probe', 'render', 'mail'] as const;
 export type QueueName = (typeof queueNames)[number];
 
-/** How a job type is treated when it fails. */
-export interface Policy {
+/** Places a queue has in one process. Chromium is heavy, mail servers dislike crowds, probes mostly wait. */
+export const defaultPlaces: Record<QueueName, number> = { general: 10, probe: 8, render: 2, mail: 4 };
+
+export type JobLimits = z.infer<typeof jobLimitsSchema>;
+
+/** How a job type is treated: where it runs, how often it is tried, how much of it at a time. */
+export interface Policy extends JobLimits {
   queue: QueueName;
   /** Tries that may fail before the job is dead; crashes don't count. */
   attempts: number;
@@ -73,6 +80,11 @@ export interface JobContext extends BaseContext {
     payload: z.input<P>,
     key: string,
   ): Promise<z.infer<R>>;
+  /**
+   * Keeps to the rate limit of an account with another party: takes one of its `perMinute` turns, or hands the job back
+   * to the queue until one is free, which uses up no try. All processes share the turns.
+   */
+  pace(account: string, perMinute: number): Promise<void>;
   /** Adds a job to the transaction of `record`; it starts once that is committed. Returns its id. */
   enqueue<P extends z.ZodType, R extends z.ZodType>(
     tx: Statements,
@@ -96,6 +108,15 @@ export interface JobDefinition<
   payload: P;
   result: R;
   run(context: JobContext, payload: z.infer<P>): Promise<Outcome<z.infer<R>>>;
+  /** Sets right what the handler had begun, in the transaction in which the job fails, dies or is cancelled. */
+  abandon?(tx: Statements, job: AbandonedJob): void;
+}
+
+/** A job that ended without success. */
+export interface AbandonedJob {
+  id: string;
+  state: JobState;
+  error: ErrorShape | null;
 }
 
 /** A child job has no row and no database: it may run on a machine that reaches Redis alone. */
@@ -144,4 +165,14 @@ export function createRegistry(definitions: readonly (JobDefinition | ChildDefin
     },
     jobTypes: () => definitions.filter(({ kind }) => kind === 'job').map(({ type }) => type),
   };
+}
+
+/** The definition of a job type. Throws JOB_TYPE_UNKNOWN, naming those there are. */
+export function requireJobType(registry: Registry, type: string): JobDefinition {
+  const definition = registry.job(type);
+  if (definition) return definition;
+  throw new DomainError('JOB_TYPE_UNKNOWN', `There is no job type "${type}".`, {
+    details: { type, known: registry.jobTypes() },
+    hint: `Known are: ${registry.jobTypes().join(', ')}.`,
+  });
 }

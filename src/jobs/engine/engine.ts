@@ -5,6 +5,7 @@ import { DomainError, type ErrorShape, parseWith } from '../../domain/errors.ts'
 import {
   isFinal,
   type Job,
+  type JobAttempt,
   type JobLog,
   jobNotFound,
   type JobStep,
@@ -14,16 +15,19 @@ import type { Log } from '../../domain/log.ts';
 import type { JobRow } from '../../domain/storage/job-statements.ts';
 import type { Statements } from '../../domain/storage/statements.ts';
 import type { Storage } from '../../domain/storage/storage.ts';
-import type { JobDefinition, Registry } from './define.ts';
+import { limitsFrom } from './admission.ts';
+import type { JobDefinition, JobLimits, Registry } from './define.ts';
 import { openQueues, promptly, type Queues } from './queues.ts';
 import { openRedisLink, type RedisLink, type RedisSettings } from './redis-link.ts';
-import { createRelay, type Relay, relayLeaseMs } from './relay.ts';
+import { createRelay, type Relay } from './relay.ts';
 import { openSignals, type Signals } from './signals.ts';
 
 export interface SubmitOptions {
   requestedBy: string;
   /** A second submit with the same key answers with the first job. */
   idempotencyKey?: string;
+  /** Of the jobs with one key only one runs at a time; the others wait for their turn. */
+  serialKey?: string;
 }
 
 export interface WaitOptions {
@@ -31,6 +35,13 @@ export interface WaitOptions {
   timeoutMs?: number;
   signal?: AbortSignal;
   onProgress?: (progress: Progress) => void;
+}
+
+/** Which jobs are to be retried; all of what is given must fit. */
+export interface RetryFilter {
+  state: 'failed' | 'cancelled' | 'dead';
+  type?: string | undefined;
+  clientId?: string | undefined;
 }
 
 /** Puts jobs in, follows them and ends them. Reads and cancels work while Redis is away. */
@@ -64,11 +75,15 @@ export interface Engine {
   get(id: string): Job;
   list(filter?: { state?: string; type?: string; clientId?: string; limit?: number }): Job[];
   steps(id: string): JobStep[];
+  /** Each start of the job: when, where, and how it ended. */
+  attempts(id: string): JobAttempt[];
   logs(id: string, after?: number): (JobLog & { id: number })[];
   /** Asks a job to stop and answers with its row, which may still say `running` for a moment. */
   cancel(id: string, requestedBy: string): Promise<Job>;
   /** Runs an ended job again. Throws JOB_STATE for one that has not ended or has succeeded. */
   retry(id: string, requestedBy: string): Promise<Job>;
+  /** Runs all jobs again that ended without success and fit the filter. */
+  retryAll(filter: RetryFilter, requestedBy: string): Promise<Job[]>;
   close(): Promise<void>;
 }
 
@@ -125,13 +140,15 @@ export function openEngine(parts: {
   registry: Registry;
   clock: Clock;
   log: Log;
+  /** Limits by job type, over those that the types bring along. */
+  limits?: Record<string, JobLimits>;
 }): Engine {
   const { storage, clock, log, registry } = parts;
   const link = openRedisLink(parts.redis, log);
   const queues = openQueues(link, log);
   const signals = openSignals(link, log);
-  const owner = newId();
-  const relay = createRelay({ owner, storage, queues, link, clock, log, registry });
+  const limitsOf = limitsFrom(registry, parts.limits ?? {});
+  const relay = createRelay({ owner: newId(), storage, queues, link, clock, log, registry, limitsOf });
 
   function row(id: string): JobRow {
     const found = storage.read.job(id);
@@ -144,24 +161,25 @@ export function openEngine(parts: {
     job: JobDefinition,
     payload: unknown,
     options: SubmitOptions,
-    leased = false,
   ): { id: string; created: boolean } {
     const parsed = parseWith(job.payload, payload, `payload of ${job.type}`, 'PAYLOAD_INVALID');
-    const now = clock.now();
+    const now = nowIso(clock);
+    const clientId = clientIdOf(parsed);
     const inserted = tx.insertJob({
       id: newId(),
       type: job.type,
-      clientId: clientIdOf(parsed),
+      clientId,
       requestedBy: options.requestedBy,
       idempotencyKey: options.idempotencyKey ?? null,
       payload: parsed,
-      createdAt: now.toISOString(),
-      relayOwner: leased ? owner : null,
-      relayUntil: leased ? new Date(now.getTime() + relayLeaseMs).toISOString() : null,
+      createdAt: now,
+      queue: job.queue,
+      lane: clientId ?? '',
+      serialKey: options.serialKey ?? null,
     });
     if (inserted.created) {
       tx.addAudit({
-        at: now.toISOString(),
+        at: now,
         actor: options.requestedBy,
         action: `job.submit`,
         subject: `job:${inserted.id}`,
@@ -184,14 +202,15 @@ export function openEngine(parts: {
     async submit(job, payload, options) {
       parseWith(job.payload, payload, `payload of ${job.type}`, 'PAYLOAD_INVALID');
       await link.ready();
-      const { id, created } = await storage.write((tx) => insert(tx, job, payload, options, true));
-      if (created) {
-        await relay
-          .handOver({ id, type: job.type })
-          .catch((error: unknown) =>
-            log.warn({ err: error, job: id }, 'Accepted, but Redis is away; handed over later'),
-          );
-      }
+      const { id, rows } = await storage.write((tx) => {
+        const inserted = insert(tx, job, payload, options);
+        return { ...inserted, rows: inserted.created ? relay.admit(tx, job.queue) : [] };
+      });
+      await relay
+        .handOver(rows)
+        .catch((error: unknown) =>
+          log.warn({ err: error, job: id }, 'Accepted, but Redis is away; handed over later'),
+        );
       return toJob(row(id));
     },
 
@@ -247,6 +266,18 @@ export function openEngine(parts: {
       }));
     },
 
+    attempts(id) {
+      row(id);
+      return storage.read.attempts(id).map((attempt) => ({
+        attempt: attempt.attempt,
+        worker: attempt.worker,
+        startedAt: attempt.started_at,
+        endedAt: attempt.ended_at,
+        outcome: attempt.outcome,
+        error: attempt.error === null ? null : JSON.parse(attempt.error),
+      }));
+    },
+
     logs(id, after) {
       row(id);
       return storage.read.logs(id, after);
@@ -256,13 +287,17 @@ export function openEngine(parts: {
       const before = row(id);
       const now = nowIso(clock);
       const error = new DomainError('JOB_CANCELLED', `Cancelled by ${requestedBy}.`).toJSON();
+      const policy = registry.job(before.type);
+      const endIdle = (tx: Statements, evenRunning: boolean) => {
+        if (tx.cancelIdle(id, error, now, evenRunning))
+          policy?.abandon?.(tx, { id, state: 'cancelled', error });
+      };
       await storage.write((tx) => {
         if (!tx.requestCancel(id, now)) return;
         tx.addAudit({ at: now, actor: requestedBy, action: 'job.cancel', subject: `job:${id}`, details: {} });
-        tx.cancelIdle(id, error, now, false);
+        endIdle(tx, false);
       });
       signals.publish({ kind: 'cancel', id });
-      const policy = registry.job(before.type);
       if (policy && !isFinal(before.state)) {
         // A waiting or fanned-out job is held by nobody: taking it from the queue is enough. An active one is
         // locked, so this fails and its worker obeys the signal or the flag.
@@ -270,8 +305,9 @@ export function openEngine(parts: {
           queues.get(policy.queue).remove(id, { removeChildren: true }),
           link,
         ).catch(() => 0);
-        if (removed === 1) await storage.write((tx) => tx.cancelIdle(id, error, now, true));
+        if (removed === 1) await storage.write((tx) => endIdle(tx, true));
       }
+      relay.kick();
       signals.publish({ kind: 'ended', id });
       return toJob(row(id));
     },
@@ -296,6 +332,25 @@ export function openEngine(parts: {
       }
       relay.kick();
       return toJob(row(id));
+    },
+
+    async retryAll(filter, requestedBy) {
+      const at = nowIso(clock);
+      const again = await storage.write((tx) =>
+        tx.jobs({ ...filter, limit: -1 }).filter(({ id }) => {
+          if (!tx.retryJob(id)) return false;
+          tx.addAudit({
+            at,
+            actor: requestedBy,
+            action: 'job.retry',
+            subject: `job:${id}`,
+            details: { filter },
+          });
+          return true;
+        }),
+      );
+      relay.kick();
+      return again.map(({ id }) => toJob(row(id)));
     },
 
     async close() {

@@ -18,6 +18,8 @@ export interface RedisSettings {
   searchPath: string;
   /** Keeps two installations apart in one Redis. */
   prefix: string;
+  /** The database whose jobs these are; absent for a worker that has none. */
+  installationId?: string | undefined;
 }
 
 /** The way to Redis: connections for each use, and the care for the embedded server. */
@@ -32,7 +34,7 @@ export interface RedisLink {
   connect(): Redis;
   /** Replaces connections that have gone silent. */
   renew(): void;
-  /** Throws REDIS_UNAVAILABLE, REDIS_UNSAFE or what the embedded server fails with, within about a second. */
+  /** Throws REDIS_UNAVAILABLE, REDIS_UNSAFE, REDIS_FOREIGN or what the embedded server fails with, within about a second. */
   ready(): Promise<void>;
   close(): Promise<void>;
   /** Ends the embedded server; for the owner of a scratch home. */
@@ -67,6 +69,7 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
   let reviving: Promise<unknown> | undefined;
   let watch: Redis | undefined;
   let trusted = false;
+  let ours = false;
 
   /** Starts the embedded server again when it has gone while we still need it. */
   function revive(): void {
@@ -128,6 +131,25 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
     trusted = true;
   }
 
+  /** Two databases behind one set of queues would each take the other's jobs for ended ones. */
+  async function assertOurs(connection: Redis): Promise<void> {
+    if (ours || !settings.url || !settings.installationId) return;
+    const key = `${settings.prefix}:database`;
+    await connection.set(key, settings.installationId, 'NX');
+    const owner = await connection.get(key);
+    if (owner !== settings.installationId) {
+      throw new DomainError(
+        'REDIS_FOREIGN',
+        `The queues ${settings.prefix} at ${address} belong to another database.`,
+        {
+          details: { address, prefix: settings.prefix },
+          hint: `Choose another redis.prefix; to lend a hand there, run: msp-toolkit worker --queues probe. If that database is gone for good, delete the key ${key} in Redis.`,
+        },
+      );
+    }
+    ours = true;
+  }
+
   return {
     prefix: settings.prefix,
     embedded: !settings.url,
@@ -151,6 +173,7 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
         await answer(watch).catch((error: unknown) => Promise.reject(unavailable(error)));
       }
       await assertSafe(watch);
+      await assertOurs(watch);
     },
     async close() {
       closed = true;

@@ -2,7 +2,10 @@ import type { Clock } from '../../domain/clock.ts';
 import type { ErrorShape } from '../../domain/errors.ts';
 import type { Log } from '../../domain/log.ts';
 import type { Storage } from '../../domain/storage/storage.ts';
-import type { Registry } from './define.ts';
+import type { Statements } from '../../domain/storage/statements.ts';
+import type { JobRow } from '../../domain/storage/job-statements.ts';
+import { admit, type AdmissionRequest, placesOf } from './admission.ts';
+import { type JobLimits, type QueueName, queueNames, type Registry } from './define.ts';
 import { promptly, queueOptions, type Queues } from './queues.ts';
 import type { RedisLink } from './redis-link.ts';
 
@@ -18,18 +21,22 @@ export interface RelayClocks {
 
 export const defaultRelayClocks: RelayClocks = { pollMs: 500, reconcileMs: 15_000 };
 
+/** How many rows are handed over at a time. */
+const batch = 100;
+
 /**
- * Hands pending job rows to the queue. The lease keeps two relays off the same row; the job id, which is the row's,
- * makes handing over twice the same as once.
+ * Hands pending job rows to the queue, as many as may go. The lease keeps two relays off the same row; the job id, which
+ * is the row's, makes handing over twice the same as once.
  */
 export interface Relay {
-  /** Hands over one row that the caller has just inserted under this relay's lease. */
-  handOver(job: { id: string; type: string }): Promise<void>;
-  /** Hands over whatever waits, soon. */
+  /** Gives places in `queue` to rows that may go now, and leases these to this relay. */
+  admit(tx: Statements, queue: QueueName): JobRow[];
+  /** Hands over rows that are leased to this relay. Those that could not be are taken up again later. */
+  handOver(rows: readonly JobRow[]): Promise<void>;
+  /** Hands over whatever may go, soon. */
   kick(): void;
   /** Looks after the outbox until closed. */
   start(clocks?: RelayClocks): void;
-  readonly owner: string;
   close(): Promise<void>;
 }
 
@@ -41,47 +48,70 @@ export function createRelay(parts: {
   clock: Clock;
   log: Log;
   registry: Registry;
+  limitsOf(type: string): JobLimits;
 }): Relay {
-  const { owner, storage, queues, link, clock, log, registry } = parts;
+  const { owner, storage, queues, link, clock, log, registry, limitsOf } = parts;
   const now = () => clock.now().toISOString();
   const ago = (ms: number) => new Date(clock.now().getTime() - ms).toISOString();
   // Rows of a type that only a newer version knows are left to that one.
   const types = registry.jobTypes();
+  const typesIn = (queue: QueueName) => types.filter((type) => registry.job(type)?.queue === queue);
   const timers = new Set<NodeJS.Timeout>();
   let running: Promise<void> | undefined;
   let again = false;
 
-  async function handOver(job: { id: string; type: string }): Promise<void> {
-    const policy = registry.job(job.type);
-    if (!policy) {
-      log.error(
-        { job: job.id, type: job.type },
-        'This version knows no such job type; the job stays pending',
-      );
-      return;
-    }
-    const add = queues.get(policy.queue).add(job.type, {}, queueOptions(policy, job.id));
-    await promptly(add, link);
+  function admitTo(tx: Statements, queue: QueueName): JobRow[] {
+    const at = clock.now().getTime();
+    const request: AdmissionRequest = {
+      owner,
+      until: new Date(at + relayLeaseMs).toISOString(),
+      places: placesOf(tx.livePlaces(clock.now())),
+      limitsOf,
+      limit: batch,
+    };
+    return admit(tx, queue, typesIn(queue), request);
+  }
+
+  async function add(row: JobRow): Promise<void> {
+    const policy = registry.job(row.type);
+    if (!policy) throw new Error(`this version knows no job type ${row.type}`);
+    await promptly(queues.get(policy.queue).add(row.type, {}, queueOptions(policy, row.id)), link);
     // Not awaited: should this be lost, the row is handed over again under the same id, which changes nothing.
     storage
-      .write((tx) => tx.markQueued(job.id, now()))
+      .write((tx) => tx.markQueued(row.id, now()))
       .catch((error: unknown) => log.warn({ err: error }, 'Not noted as queued'));
   }
 
+  async function handOver(rows: readonly JobRow[]): Promise<void> {
+    const outcomes = await Promise.allSettled(rows.map(add));
+    const failed = rows.filter((_, index) => outcomes[index]?.status === 'rejected');
+    if (failed.length === 0) return;
+    const reason = outcomes.find((outcome) => outcome.status === 'rejected')?.reason as unknown;
+    await storage.write((tx) => {
+      for (const { id } of failed) tx.dropLease(id, owner);
+    });
+    throw reason;
+  }
+
   async function drain(): Promise<void> {
-    while (storage.read.hasPending(types)) {
-      const until = new Date(clock.now().getTime() + relayLeaseMs).toISOString();
-      const rows = await storage.write((tx) => tx.leasePending(owner, types, now(), until, 100));
-      await Promise.all(rows.map(handOver));
-      if (rows.length < 100) return;
+    for (;;) {
+      if (!storage.read.hasWaiting(now(), relayLimit())) return;
+      const rows = await storage.write((tx) => [
+        ...tx.takeOverLeases(owner, types, now(), relayLimit(), batch),
+        ...queueNames.flatMap((queue) => admitTo(tx, queue)),
+      ]);
+      if (rows.length === 0) return;
+      await handOver(rows);
     }
   }
+
+  const relayLimit = () => new Date(clock.now().getTime() + relayLeaseMs).toISOString();
 
   /** Finds rows that the queue has forgotten (Redis was wiped, say) or given up, and acts on it. */
   async function reconcile(olderThanMs: number): Promise<void> {
     const before = ago(olderThanMs);
     for (let after = ''; ;) {
-      const rows = storage.read.unfinishedBefore(before, after, 200);
+      const rows = storage.read.unfinishedBefore(before, now(), after, 200);
       for (const row of rows) await compare(row);
       const last = rows.at(-1);
       if (!last || rows.length < 200) return;
@@ -104,7 +134,10 @@ export function createRelay(parts: {
         details: {},
         hint: `Try it again with: msp-toolkit job retry ${row.id}`,
       };
-      await storage.write((tx) => tx.buryJob(row.id, row.attempt, error, now()));
+      await storage.write((tx) => {
+        if (!tx.buryJob(row.id, row.attempt, error, now())) return;
+        policy.abandon?.(tx, { id: row.id, state: 'dead', error });
+      });
       await job?.remove();
     }
   }
@@ -132,7 +165,7 @@ export function createRelay(parts: {
   }
 
   return {
-    owner,
+    admit: admitTo,
     handOver,
     kick,
     start(clocks = defaultRelayClocks) {

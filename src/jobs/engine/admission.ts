@@ -1,0 +1,99 @@
+import { admission } from '../../domain/job.ts';
+import type { JobRow } from '../../domain/storage/job-statements.ts';
+import type { Statements } from '../../domain/storage/statements.ts';
+import { defaultPlaces, type JobLimits, type QueueName, type Registry } from './define.ts';
+
+/** Of the places in a queue one client may hold at most this share, so that another finds one free. */
+const clientShare = 0.8;
+
+/** Jobs handed to the queue for each place in it: one that runs and some that wait, so that no place falls idle. */
+const handedOverPerPlace = 4;
+
+/** Who asks for admission, and until when what was admitted is theirs to hand over. Times are ISO 8601. */
+export interface AdmissionRequest {
+  owner: string;
+  until: string;
+  places: Record<QueueName, number>;
+  limitsOf(type: string): JobLimits;
+  /** At most so many rows. */
+  limit: number;
+}
+
+/** The limits of each type: those of its policy under those of the configuration. */
+export function limitsFrom(
+  registry: Registry,
+  configured: Record<string, JobLimits>,
+): (type: string) => JobLimits {
+  return (type) => {
+    const policy = registry.job(type);
+    return {
+      atOnce: configured[type]?.atOnce ?? policy?.atOnce,
+      perClient: configured[type]?.perClient ?? policy?.perClient,
+    };
+  };
+}
+
+/** The places of all live processes together; what one process has by itself where none runs. */
+export function placesOf(processes: readonly Partial<Record<string, number>>[]): Record<QueueName, number> {
+  const sum = (name: QueueName) =>
+    processes.reduce((total, places) => total + (places[name] ?? 0), 0) || defaultPlaces[name];
+  return { general: sum('general'), probe: sum('probe'), render: sum('render'), mail: sum('mail') };
+}
+
+/**
+ * Chooses which waiting rows of a queue go next and gives them a place. The backlog stays in the database and a lane (a
+ * client) with nothing in the queue goes before one that has much there, so a client's first job never waits behind
+ * another's thousands.
+ *
+ * @param types the job types this version knows; rows of others are left to a newer one
+ */
+export function admit(
+  tx: Statements,
+  queue: QueueName,
+  types: readonly string[],
+  request: AdmissionRequest,
+): JobRow[] {
+  const lanes = tx.waitingLanes(queue);
+  if (lanes.length === 0 || types.length === 0) return [];
+  const held = tx.heldPlaces(queue);
+  const inLane = new Map(lanes.map((lane) => [lane, 0]));
+  const ofType = new Map<string, number>();
+  const ofTypeInLane = new Map<string, number>();
+  const add = (lane: string, type: string) => {
+    inLane.set(lane, (inLane.get(lane) ?? 0) + 1);
+    ofType.set(type, (ofType.get(type) ?? 0) + 1);
+    ofTypeInLane.set(`${lane} ${type}`, (ofTypeInLane.get(`${lane} ${type}`) ?? 0) + 1);
+  };
+  for (const { lane, type } of held) add(lane, type);
+
+  const places = request.places[queue];
+  const perLane = Math.max(1, Math.floor(places * clientShare));
+  let free = Math.min(
+    request.limit,
+    places * handedOverPerPlace - held.filter((h) => h.admitted === admission.placed).length,
+  );
+  const mayGo = (lane: string) =>
+    types.filter((type) => {
+      const { atOnce, perClient } = request.limitsOf(type);
+      return (
+        (atOnce === undefined || (ofType.get(type) ?? 0) < atOnce) &&
+        (perClient === undefined || (ofTypeInLane.get(`${lane} ${type}`) ?? 0) < perClient)
+      );
+    });
+
+  const admitted: JobRow[] = [];
+  const open = new Set(lanes);
+  while (free > 0 && open.size > 0) {
+    const lane = [...open].reduce((a, b) => ((inLane.get(b) ?? 0) < (inLane.get(a) ?? 0) ? b : a));
+    const allowed = (inLane.get(lane) ?? 0) < perLane || lane === '' ? mayGo(lane) : [];
+    const next = allowed.length > 0 ? tx.nextWaiting(queue, lane, allowed) : undefined;
+    if (!next) {
+      open.delete(lane);
+      continue;
+    }
+    admitted.push(tx.admitJob(next.id, request.owner, request.until));
+    add(lane, next.type);
+    free -= 1;
+  }
+  return admitted;
+}

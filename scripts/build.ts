@@ -18,6 +18,9 @@ const external = [
   'smtp-server',
   'turndown',
   '@joplin/turndown-plugin-gfm',
+  'prom-client',
+  'bullmq-otel',
+  '@opentelemetry/*',
 ];
 
 await rm(outdir, { recursive: true, force: true });

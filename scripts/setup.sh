@@ -52,6 +52,7 @@ have_keyring_library || add keyring-library
 if $for_tests && [ "$(uname)" != Darwin ]; then
   have gnome-keyring-daemon || add keyring-daemon
   have dbus-run-session || add dbus
+  have systemd-notify || add systemd
 fi
 
 package() {
@@ -62,6 +63,7 @@ package() {
     apt-get:cjk-fonts) echo fonts-wqy-microhei ;; dnf:cjk-fonts) echo wqy-microhei-fonts ;;
     apt-get:keyring-library) echo libsecret-1-0 ;; dnf:keyring-library) echo libsecret ;;
     *:keyring-daemon) echo gnome-keyring ;;
+    *:systemd) echo systemd ;;
     apt-get:dbus) echo dbus ;; dnf:dbus) echo dbus-daemon ;;
   esac
 }

@@ -42,6 +42,7 @@ export const errorCodes = {
   REDIS_SOCKET_IN_USE: { kind: 'failed', retryable: false },
   REDIS_UNSAFE: { kind: 'usage', retryable: false },
   REDIS_FOREIGN: { kind: 'usage', retryable: false },
+  PORT_IN_USE: { kind: 'usage', retryable: false },
   BROWSER_MISSING: { kind: 'failed', retryable: false },
   BROWSER_FAILED: { kind: 'failed', retryable: true },
   MAIL_NOT_CONFIGURED: { kind: 'usage', retryable: false },

@@ -99,6 +99,20 @@ export const configSchema = z.strictObject({
       .default({})
       .describe('By job type: how many run at a time in all (atOnce) and for each client (perClient).'),
   }),
+  metrics: section({
+    port: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .optional()
+      .describe('serve and worker tell Prometheus their figures on this loopback port; absent: they do not.'),
+  }),
+  telemetry: section({
+    otlpUrl: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe('Where traces are sent by OTLP, such as http://localhost:4318/v1/traces; absent: nowhere.'),
+  }),
   schedules: z
     .array(scheduleInputSchema)
     .default([])

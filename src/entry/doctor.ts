@@ -2,6 +2,9 @@ import { statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toDomainError } from '../domain/errors.ts';
+import type { WorkerProcess } from '../domain/process.ts';
+import { onTimeMs } from '../domain/schedule.ts';
+import type { Storage } from '../domain/storage/storage.ts';
 import { bytes } from '../workers/probes/probe.ts';
 import type { Config } from './config.ts';
 import type { Surroundings } from './ports.ts';
@@ -49,7 +52,14 @@ async function diskSpace(folder: string): Promise<Answer> {
 async function database(
   config: Config,
   folder: string,
-): Promise<{ database: Answer; migrations: Answer; installationId: string; newest: string | null }> {
+  now: Date,
+): Promise<{
+  database: Answer;
+  migrations: Answer;
+  serve: Answer;
+  installationId: string;
+  newest: string | null;
+}> {
   const [{ openStorage }, { migrationNames }] = await Promise.all([
     import('../domain/storage/storage.ts'),
     import('../domain/storage/migrations/index.ts'),
@@ -69,12 +79,39 @@ async function database(
           ? ok(`${file} is intact`)
           : bad(`${file} is damaged: ${verdict}`, 'Restore it from a backup.'),
       migrations: ok(`up to date (${migrationNames.at(-1)})`),
+      serve: unattended(storage, now),
       installationId: storage.installationId,
       newest,
     };
   } finally {
     await storage.close();
   }
+}
+
+/** Who runs jobs and schedules, by the heartbeats in the database. */
+function unattended(storage: Storage, now: Date): Answer {
+  const all = storage.read.processes(now);
+  const name = ({ kind, host, pid }: WorkerProcess) => `${kind} on ${host} (pid ${pid})`;
+  const overdue = storage.read.dueSchedules(new Date(now.getTime() - onTimeMs).toISOString(), 1000).length;
+  const scheduled = storage.read.schedules().filter((schedule) => schedule.paused === 0).length;
+  if (overdue > 0) {
+    return bad(
+      `${overdue} of ${scheduled} schedules are overdue`,
+      'Start, or start again: msp-toolkit serve. What was missed is told by: msp-toolkit schedule show NAME',
+    );
+  }
+  const silent = all.filter(({ alive }) => !alive);
+  if (silent.length > 0) {
+    return warning(
+      `without a word since ${silent.map((process) => `${process.beatAt}: ${name(process)}`).join(', ')}`,
+      'It was killed or its machine went down; its jobs were taken over. Start it again if it is missed.',
+    );
+  }
+  const serving = all.filter(({ kind }) => kind === 'serve');
+  if (serving.length > 0) return ok(`${serving.map(name).join(', ')}; ${scheduled} schedules`);
+  return scheduled > 0
+    ? warning(`nobody runs the ${scheduled} schedules`, 'Start: msp-toolkit serve')
+    : ok('not running; no schedules need it');
 }
 
 async function redis(
@@ -205,9 +242,13 @@ export async function examine(around: Surroundings): Promise<Finding[]> {
   add('node', node());
   add('home', await look('home', () => home(around.home)));
   add('disk space', await look('disk space', () => diskSpace(around.home)));
-  const data = await look('database', () => database(around.config, around.home), ['migrations']);
+  const data = await look('database', () => database(around.config, around.home, around.clock.now()), [
+    'migrations',
+    'serve',
+  ]);
   add('database', data?.database);
   add('migrations', data?.migrations);
+  add('serve', data?.serve);
   const queue = await look('redis', () => redis(around, data?.installationId ?? 'doctor'), ['workers']);
   add('redis', queue?.redis);
   add('workers', queue?.workers);

@@ -32,8 +32,9 @@ import {
   updateDevice,
 } from '../domain/device.ts';
 import { DomainError } from '../domain/errors.ts';
-import type { Job, JobAttempt, JobLog, JobStep } from '../domain/job.ts';
+import type { AttemptOutcome, Job, JobAttempt, JobLog, JobStep } from '../domain/job.ts';
 import { type Log, silentLog } from '../domain/log.ts';
+import type { WorkerProcess } from '../domain/process.ts';
 import type {
   Preview,
   Schedule,
@@ -62,6 +63,7 @@ import { type ConfigInput, loadConfig, parseConfig } from './config.ts';
 import { openHome } from './home.ts';
 import { packageVersion } from './package-info.ts';
 import type { openPorts, Surroundings } from './ports.ts';
+import type { Tracing } from './telemetry.ts';
 import { redisSettings } from './redis-settings.ts';
 
 export interface ToolkitOptions {
@@ -110,6 +112,16 @@ export interface ClientStatus {
   summary: Summary;
   /** When the newest result was measured; null for no data. */
   at: string | null;
+}
+
+/** What workers of this process take on. */
+export interface WorkerOptions {
+  /** Default: all. */
+  queues?: readonly QueueName[];
+  /** Jobs at a time, by queue. */
+  concurrency?: Partial<Record<QueueName, number>> | undefined;
+  /** Told of each attempt of a job that ended here. */
+  onAttempt?: ((type: string, outcome: AttemptOutcome, ms: number) => void) | undefined;
 }
 
 /** MSP Toolkit for programs: what the command line and the MCP server are built on. */
@@ -185,16 +197,15 @@ export interface Toolkit {
     /** Does its work once, now, apart from its slots. */
     run(name: string): Promise<Started<unknown>>;
   };
+  /** The processes that run workers on this database, those that went without a word included. */
+  processes(): Promise<WorkerProcess[]>;
   /** Runs the schedules in this process until the toolkit is closed, and makes those of the configuration stand. */
   startScheduler(options?: {
     clocks?: SchedulerClocks;
     onLag?: (ms: number) => void;
   }): Promise<RunningScheduler>;
   /** Starts workers in this process and keeps them until the toolkit is closed. */
-  startWorkers(
-    queues?: readonly QueueName[],
-    concurrency?: Partial<Record<QueueName, number>>,
-  ): Promise<RunningWorkers>;
+  startWorkers(options?: WorkerOptions): Promise<RunningWorkers>;
   /** The parts it is made of, for doors that need more than the above. */
   readonly parts: Surroundings & {
     storage: Storage;
@@ -237,11 +248,18 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
   const storage = await openStorage(config.database.path ?? join(home, 'toolkit.db'));
 
   let opening: Promise<Engine> | undefined;
+  let tracing: Tracing | undefined;
   // Queue, browser and mail are loaded only by commands that need them.
   const engine = () =>
     (opening ??= Promise.all([import('../jobs/engine/engine.ts'), import('../jobs/registry.ts')]).then(
-      ([{ openEngine }, { registry }]) => {
-        const redis = redisSettings(config, home, environment, storage.installationId);
+      async ([{ openEngine }, { registry }]) => {
+        if (config.telemetry.otlpUrl) {
+          tracing = await (await import('./telemetry.ts')).openTracing(config.telemetry.otlpUrl);
+        }
+        const redis = {
+          ...redisSettings(config, home, environment, storage.installationId),
+          telemetry: tracing?.telemetry,
+        };
         return openEngine({ storage, redis, registry, clock, log, limits: config.jobs.limits });
       },
     ));
@@ -250,10 +268,11 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
   let outside: ReturnType<typeof openPorts> | undefined;
   const submitted: SubmitOptions = { requestedBy: who.actor };
 
-  async function startWorkers(
-    queues?: readonly QueueName[],
-    concurrency?: Partial<Record<QueueName, number>>,
-  ): Promise<RunningWorkers> {
+  async function startWorkers({
+    queues,
+    concurrency,
+    onAttempt,
+  }: WorkerOptions = {}): Promise<RunningWorkers> {
     const [{ startWorkers: start }, { queueNames }, running] = await Promise.all([
       import('../workers/worker.ts'),
       import('../jobs/engine/define.ts'),
@@ -275,6 +294,7 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
       name: `${hostname()}:${process.pid}`,
       kind: options.kind,
       version: packageVersion(),
+      onAttempt,
     });
     const kept: RunningWorkers = {
       ...started,
@@ -306,7 +326,7 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     const missing = (Object.keys(counts) as QueueName[]).filter(
       (name) => counts[name] === 0 && !workers.some((w) => w.queues.includes(name)),
     );
-    if (missing.length > 0) await startWorkers(missing);
+    if (missing.length > 0) await startWorkers({ queues: missing });
   }
 
   async function wait(id: string, waiting: WaitOptions = {}): Promise<Job> {
@@ -401,6 +421,7 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     await Promise.allSettled(workers.slice().map((running) => running.close(deadlineMs)));
     await outside?.close();
     if (opening) await (await opening).close();
+    await tracing?.close().catch((error: unknown) => log.warn({ err: error }, 'Traces were not sent'));
     await storage.close();
   }
 
@@ -519,6 +540,7 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
       next: async (name, count = 10) => (await schedules()).preview(name, count),
       run: runSchedule,
     },
+    processes: async () => storage.read.processes(clock.now()),
     startWorkers,
     startScheduler,
     parts: { ...around, storage, engine, configFile: loaded.file },

@@ -1,7 +1,7 @@
 import { type Job as QueueJob, type Queue, WaitingChildrenError } from 'bullmq';
 import { nowIso } from '../domain/clock.ts';
 import { toDomainError } from '../domain/errors.ts';
-import type { Progress } from '../domain/job.ts';
+import type { AttemptOutcome, Progress } from '../domain/job.ts';
 import type { Log } from '../domain/log.ts';
 import { maskText } from '../domain/mask.ts';
 import type { Ports } from '../domain/ports.ts';
@@ -39,6 +39,8 @@ export interface RuntimeParts {
   /** The queue that child jobs of a definition go to. */
   childQueue: (definition: ChildDefinition) => Queue;
   running: Map<string, RunningAttempt>;
+  /** Told of each attempt that ended here. */
+  onAttempt?: ((type: string, outcome: AttemptOutcome, ms: number) => void) | undefined;
 }
 
 /** The last progress of an attempt that is not in its row yet. */

@@ -125,13 +125,22 @@ export async function runJob(
   const attempt = row.attempt;
 
   const told: Told = { unwritten: undefined };
+  const began = performance.now();
+  const type = row.type;
+  const report = (outcome: AttemptOutcome) => parts.onAttempt?.(type, outcome, performance.now() - began);
 
   /** Ends the attempt alone; the job goes on. */
-  const leave = (outcome: AttemptOutcome, error: DomainError | null, record?: (tx: Statements) => void) =>
-    storage.write((tx) => {
+  async function leave(
+    outcome: AttemptOutcome,
+    error: DomainError | null,
+    record?: (tx: Statements) => void,
+  ): Promise<void> {
+    await storage.write((tx) => {
       record?.(tx);
       tx.endAttempt(id, attempt, outcome, stored(error), nowIso(clock));
     });
+    report(outcome);
+  }
 
   /** Ends the job, and with it this attempt. */
   async function end(
@@ -150,11 +159,11 @@ export async function runJob(
       outcome?.record?.(tx);
       const last = state === 'succeeded' ? { percent: 100, message: 'done' } : told.unwritten;
       if (last) tx.setProgress(id, attempt, last);
-      const result =
-        outcome && parseWith(definition.result, outcome.result, `result of ${row?.type}`, 'INTERNAL');
+      const result = outcome && parseWith(definition.result, outcome.result, `result of ${type}`, 'INTERNAL');
       if (state !== 'succeeded') definition.abandon?.(tx, { id, state, error: stored(error) });
       return tx.finishJob({ id, attempt, state, result, error: stored(error), now: nowIso(clock) });
     });
+    report(ended ? how : 'replaced');
     // Its place is free.
     engine.relay.kick();
     if (ended) signals.publish({ kind: 'ended', id });

@@ -8,8 +8,9 @@ import type { Settings } from '../domain/settings.ts';
 import { type ChildDefinition, defaultPlaces, type QueueName, type Registry } from '../jobs/engine/define.ts';
 import type { Engine } from '../jobs/engine/engine.ts';
 import type { RedisLink } from '../jobs/engine/redis-link.ts';
+import { telemetry } from '../jobs/engine/queues.ts';
 import type { RelayClocks } from '../jobs/engine/relay.ts';
-import type { RunningAttempt } from './context.ts';
+import type { RunningAttempt, RuntimeParts } from './context.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { runChild, runJob } from './runtime.ts';
 
@@ -38,6 +39,7 @@ export interface WorkerParts {
   /** What kind of process this is, for those who look at what runs; see ProcessFacts. */
   kind?: string | undefined;
   version?: string | undefined;
+  onAttempt?: RuntimeParts['onAttempt'];
 }
 
 export interface RunningWorkers {
@@ -66,7 +68,11 @@ export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> 
     if (engine) return engine.queues.get(definition.queue);
     let queue = childQueues.get(definition.queue);
     if (!queue) {
-      queue = new Queue(definition.queue, { connection: link.options('producer'), prefix: link.prefix });
+      queue = new Queue(definition.queue, {
+        connection: link.options('producer'),
+        prefix: link.prefix,
+        ...telemetry(link),
+      });
       childQueues.set(definition.queue, queue);
     }
     return queue;
@@ -81,7 +87,8 @@ export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> 
         if (definition.kind === 'child')
           return runChild(definition, job, token, { ports, running, clock, log });
         if (!engine) throw new Error(`${job.name} needs the database, which this worker does not have`);
-        const runtime = { ports, settings, workerName: parts.name, childQueue, running };
+        const { onAttempt } = parts;
+        const runtime = { ports, settings, workerName: parts.name, childQueue, running, onAttempt };
         return runJob(definition, job, token, engine, runtime);
       },
       {
@@ -89,6 +96,7 @@ export async function startWorkers(parts: WorkerParts): Promise<RunningWorkers> 
         prefix: link.prefix,
         name: parts.name,
         concurrency: places[name] ?? 1,
+        ...telemetry(link),
         lockDuration: clocks.lockMs,
         stalledInterval: clocks.stalledMs,
         maxStalledCount: 10,

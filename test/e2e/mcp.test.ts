@@ -50,6 +50,8 @@ test('the tools are those promised, each with schemas and annotations', async ()
     'job_status',
     'job_wait',
     'job_cancel',
+    'schedule_list',
+    'execute_workflow',
   ]);
   for (const tool of tools) {
     expect(tool.description?.length).toBeGreaterThan(20);
@@ -186,7 +188,59 @@ test('it works with the command line of the MCP Inspector', async () => {
     );
     return JSON.parse(stdout);
   };
-  expect((await inspect('--method', 'tools/list')).tools).toHaveLength(11);
+  expect((await inspect('--method', 'tools/list')).tools).toHaveLength(13);
   const listed = await inspect('--method', 'tools/call', '--tool-name', 'client_list');
   expect(listed.structuredContent).toMatchObject({ clients: [{ id: 'acme-corp' }] });
+});
+
+test('any job type can be started by name, and a wrong name or payload says what there is', async () => {
+  const { call } = await connected();
+  const checked = await call('execute_workflow', {
+    type: 'health.check',
+    payload: { clientId: 'acme-corp', checks: ['memory'] },
+  });
+  expect(checked.structuredContent).toMatchObject({
+    job: { type: 'health.check', state: 'succeeded', result: { clientId: 'acme-corp' } },
+  });
+  const unknown = await call('execute_workflow', { type: 'make.coffee' });
+  expect(unknown).toMatchObject({
+    isError: true,
+    content: [{ text: expect.stringMatching(/JOB_TYPE_UNKNOWN.*Known are: client.onboard, health.check/) }],
+  });
+  const misfit = await call('execute_workflow', { type: 'health.check', payload: { client: 'acme' } });
+  expect(misfit).toMatchObject({
+    isError: true,
+    content: [{ text: expect.stringMatching(/PAYLOAD_INVALID.*clientId/) }],
+  });
+});
+
+test('schedules are listed with their next run', async () => {
+  const { home, call } = await connected();
+  expect((await call('schedule_list')).structuredContent).toEqual({ schedules: [] });
+  const payload = JSON.stringify({ clientId: 'acme-corp' });
+  await cli(
+    [
+      'schedule',
+      'add',
+      '--name',
+      'nightly',
+      '--cron',
+      '0 2 * * *',
+      '--job',
+      'health.check',
+      '--payload',
+      payload,
+    ],
+    { home },
+  );
+  expect((await call('schedule_list')).structuredContent).toMatchObject({
+    schedules: [
+      {
+        name: 'nightly',
+        jobType: 'health.check',
+        paused: false,
+        nextRunAt: expect.stringMatching(/T02:00:00/),
+      },
+    ],
+  });
 });

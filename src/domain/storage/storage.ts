@@ -56,6 +56,8 @@ export interface Storage {
   readonly read: Statements;
   /** Differs between two databases; keeps their queues apart in a shared Redis. */
   readonly installationId: string;
+  /** Path of the database. */
+  readonly file: string;
   close(): Promise<void>;
 }
 
@@ -248,5 +250,9 @@ function createStorage(native: Database.Database): Storage {
       if (native.open) native.close();
     },
   };
-  return { ...storage, installationId: statements.settingOrSet('installation-id', randomId()) };
+  return {
+    ...storage,
+    file: native.name,
+    installationId: statements.settingOrSet('installation-id', randomId()),
+  };
 }

@@ -16,7 +16,7 @@ export interface CommandContext {
   /** Aborted by Ctrl-C. */
   signal: AbortSignal;
   /** Opened at the first call and closed when the command ends. `level` is what is logged unless set. */
-  toolkit(options?: { level?: (typeof logLevels)[number] }): Promise<Toolkit>;
+  toolkit(options?: { level?: (typeof logLevels)[number]; kind?: string }): Promise<Toolkit>;
   log(level: (typeof logLevels)[number]): Promise<Log>;
   /** Waits for a started job with its progress on screen. */
   follow<R>(started: Started<R>, title: string): Promise<R>;
@@ -79,12 +79,13 @@ export function action<O extends object>(
       environment,
       signal,
       log,
-      async toolkit({ level = 'silent' } = {}) {
+      async toolkit({ level = 'silent', kind = 'command' } = {}) {
         if (!opened) {
           const { openToolkit } = await import('../toolkit.ts');
           opened = await openToolkit({
             actor: actorName(),
             environment,
+            kind,
             ...(options.config ? { config: options.config } : {}),
             log: await log(level),
           });

@@ -1,13 +1,26 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '../../domain/errors.ts';
-import { isFinal, type Job, type JobStep } from '../../domain/job.ts';
-import { action, interruption } from './context.ts';
+import { isFinal, type Job, type JobAttempt, type JobStep } from '../../domain/job.ts';
+import { action, interruption, readStdin } from './context.ts';
 import { brief } from './client.ts';
-import { choices, positiveInteger } from './options.ts';
+import { choices, parseJsonObject, positiveInteger } from './options.ts';
 import { type Output, took, when, whenBriefly } from './output.ts';
 import type { Register } from './program.ts';
+import { withJob } from './started.ts';
 
-function show(output: Output, job: Job & { steps?: JobStep[] }): void {
+type RetryState = 'failed' | 'cancelled' | 'dead';
+
+async function readPayload(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DomainError('USAGE', `The payload can't be read: ${reason}.`, { details: { file } });
+  }
+}
+
+function show(output: Output, job: Job & { steps?: JobStep[]; history?: JobAttempt[] }): void {
   output.record([
     ['id', job.id],
     ['type', job.type],
@@ -21,6 +34,21 @@ function show(output: Output, job: Job & { steps?: JobStep[] }): void {
     ['started', when(job.startedAt)],
     ['finished', when(job.finishedAt)],
   ]);
+  // One attempt that went well says nothing that is not above.
+  if (job.history && (job.history.length > 1 || job.state === 'dead')) {
+    output.table(
+      ['ATTEMPT', 'WORKER', 'STARTED', 'TOOK', 'ENDED', 'ERROR'],
+      job.history.map((a) => [
+        a.attempt,
+        a.worker,
+        whenBriefly(a.startedAt),
+        took(a.startedAt, a.endedAt),
+        a.outcome ?? 'running',
+        a.error ? `${a.error.code}: ${a.error.message}` : '',
+      ]),
+      '',
+    );
+  }
   if (job.steps && job.steps.length > 0) {
     output.table(
       ['STEP', 'STATUS', 'STARTED', 'TOOK', 'EVIDENCE'],
@@ -71,8 +99,60 @@ export const register: Register = (program, lifecycle) => {
     );
 
   job
+    .command('types')
+    .description('list the job types that can be started or scheduled, and what each takes')
+    .action(
+      action(lifecycle, async (context) => {
+        const { jobTypes } = await import('../job-types.ts');
+        const types = await jobTypes(await context.toolkit());
+        context.output.data(types, () =>
+          context.output.table(
+            ['TYPE', 'TAKES'],
+            types.map(({ type, fields }) => [
+              type,
+              fields.map(({ name, required }) => (required ? name : `[${name}]`)).join(' '),
+            ]),
+            '',
+          ),
+        );
+      }),
+    );
+
+  job
+    .command('start')
+    .description('start a job of any type')
+    .argument('<type>', 'job type; see: msp-toolkit job types')
+    .option('--payload <file>', 'a file that holds a JSON object, or - for standard input')
+    .option('--no-wait', 'print the job and return at once')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  echo '{"clientId":"acme-corp","checks":["disk"]}' | msp-toolkit job start health.check --payload -
+  msp-toolkit job start report.generate --payload wish.json --no-wait`,
+    )
+    .action(
+      action(lifecycle, async (context, [type], own: { payload?: string; wait: boolean }) => {
+        const toolkit = await context.toolkit();
+        const text =
+          own.payload === undefined
+            ? '{}'
+            : own.payload === '-'
+              ? await readStdin()
+              : await readPayload(own.payload);
+        const started = await toolkit.jobs.start(String(type), parseJsonObject(text, 'payload'));
+        await withJob(context, started, own.wait, `Running ${String(type)}`, async (_result, ended) => {
+          context.output.data(ended, () => {
+            show(context.output, ended);
+            context.output.line(JSON.stringify(ended.result, null, 2));
+          });
+        });
+      }),
+    );
+
+  job
     .command('show')
-    .description('show a job with its steps')
+    .description('show a job with its attempts and steps')
     .argument('<id>')
     .action(
       action(lifecycle, async (context, [id]) => {
@@ -133,26 +213,66 @@ export const register: Register = (program, lifecycle) => {
 
   job
     .command('retry')
-    .description('run a failed, cancelled or dead job again')
-    .argument('<id>')
+    .description('run a failed, cancelled or dead job again, or all that fit a filter')
+    .argument('[id]')
+    .addOption(choices('--state <state>', 'all in this state', 'retryStates'))
+    .option('--type <type>', 'of these, only those of this type')
+    .option('--client-id <id>', 'of these, only those for this client')
+    .option('--dry-run', 'say which, and do nothing')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  msp-toolkit job retry --state dead --type report.send --dry-run\n  msp-toolkit job retry --state dead --type report.send',
+    )
     .action(
-      action(lifecycle, async (context, [id]) => {
-        const again = await (await context.toolkit()).jobs.retry(String(id));
-        context.output.data(again, () => show(context.output, again));
-        context.output.note(`Wait for it with: msp-toolkit job wait ${again.id}`);
-      }),
+      action(
+        lifecycle,
+        async (
+          context,
+          [id],
+          own: { state?: RetryState; type?: string; clientId?: string; dryRun?: boolean },
+        ) => {
+          const { jobs } = await context.toolkit();
+          if (Boolean(id) === Boolean(own.state)) {
+            throw new DomainError('USAGE', 'Name one job, or give --state.', {
+              hint: 'Such as: msp-toolkit job retry --state dead',
+            });
+          }
+          if (!own.state) {
+            if (own.dryRun) {
+              const found = await jobs.get(String(id));
+              context.output.data(found, () => show(context.output, found));
+              return;
+            }
+            const again = await jobs.retry(String(id));
+            context.output.data(again, () => show(context.output, again));
+            context.output.note(`Wait for it with: msp-toolkit job wait ${again.id}`);
+            return;
+          }
+          const { state, type, clientId } = own;
+          const filter = { state, ...(type ? { type } : {}), ...(clientId ? { clientId } : {}) };
+          const found = own.dryRun ? await jobs.list({ ...filter, limit: -1 }) : await jobs.retryAll(filter);
+          context.output.data(found, () =>
+            context.output.table(
+              ['ID', 'TYPE', 'CLIENT', 'ERROR'],
+              found.map((j) => [j.id, j.type, j.clientId, j.error?.message]),
+              'No job fits.',
+            ),
+          );
+          context.output.note(`${found.length} ${own.dryRun ? 'would be' : 'are'} tried again.`);
+        },
+      ),
     );
 
   job
     .command('logs')
     .description('show what a job logged')
     .argument('<id>')
-    .option('-f, --follow', 'until it has ended')
+    .option('-f, --follow', 'until it has ended; with --json one object a line')
     .action(
       action(lifecycle, async (context, [id], own: { follow?: boolean }) => {
         const toolkit = await context.toolkit();
         const { output } = context;
-        if (output.json || !own.follow) {
+        if (!own.follow) {
           const logs = (await toolkit.jobs.logs(String(id))).map(({ id: _id, ...log }) => log);
           output.data(logs, () =>
             output.table(
@@ -168,7 +288,12 @@ export const register: Register = (program, lifecycle) => {
           const state = (await toolkit.jobs.get(String(id))).state;
           for (const log of await toolkit.jobs.logs(String(id), seen)) {
             seen = log.id;
-            output.line(`${when(log.at)}  ${log.level}  ${log.message}`);
+            const { id: _id, ...line } = log;
+            output.line(
+              output.json
+                ? JSON.stringify(line)
+                : `${when(log.at)}  try ${log.attempt}  ${log.level}  ${log.message}`,
+            );
           }
           if (isFinal(state)) return;
           await delay(300, undefined, { signal: context.signal });

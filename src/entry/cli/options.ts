@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
+import { DomainError } from '../../domain/errors.ts';
 
 /** Values that options may take, apart from the domain so that `--help` stays fast; a test keeps the two alike. */
 export const optionChoices = {
@@ -7,6 +8,9 @@ export const optionChoices = {
   deviceTypes: ['server', 'workstation', 'laptop', 'network', 'printer', 'mobile', 'other'],
   reportFormats: ['pdf', 'html', 'markdown'],
   checkNames: ['cpu', 'memory', 'disk', 'services', 'network'],
+  misfires: ['skip', 'once', 'all'],
+  overlaps: ['skip', 'queue', 'allow'],
+  retryStates: ['failed', 'cancelled', 'dead'],
   jobStates: ['pending', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'dead'],
 } as const;
 
@@ -23,6 +27,26 @@ export function jsonObject(text: string): Record<string, unknown> {
     // Said below, in the same words as for a JSON text that is no object.
   }
   throw new InvalidArgumentError('It must be a JSON object.');
+}
+
+/** A JSON object given as an argument, or `-`; kept as text until standard input has been read. */
+export function jsonArgument(text: string): string {
+  if (text !== '-') jsonObject(text);
+  return text;
+}
+
+/** The same from a file or from standard input. Throws USAGE. */
+export function parseJsonObject(text: string, what: string): Record<string, unknown> {
+  try {
+    return jsonObject(text);
+  } catch {
+    throw new DomainError('USAGE', `The ${what} is not a JSON object.`);
+  }
+}
+
+/** 0 or more. */
+export function wholeNumber(text: string): number {
+  return text === '0' ? 0 : positiveInteger(text);
 }
 
 export function positiveInteger(text: string): number {

@@ -64,18 +64,32 @@ export async function runWorkers(
   queues: QueueName[] | undefined,
   concurrency: number | undefined,
 ): Promise<void> {
-  const toolkit = await context.toolkit({ level: 'info' });
-  const each = concurrency
-    ? Object.fromEntries((queues ?? []).map((name) => [name, concurrency]))
-    : undefined;
-  const workers = await toolkit.startWorkers(queues, each);
+  const toolkit = await context.toolkit({ level: 'info', kind: queues ? 'worker' : 'serve' });
+  const { storage, log, config, home } = toolkit.parts;
+  const { serviceNotices } = await import('../systemd.ts');
+  // A database that takes no writes leaves every job undone, and a new start may mend it.
+  const service = serviceNotices(context.environment, log, () => storage.write(() => {}));
+  const { createMetrics, serveMetrics } = await import('../metrics.ts');
+  const metrics = config.metrics.port === undefined ? undefined : await createMetrics(toolkit);
+  const served = metrics && (await serveMetrics(metrics, config.metrics.port ?? 0));
+  const workers = await toolkit.startWorkers({
+    ...(queues ? { queues } : {}),
+    concurrency: concurrency
+      ? Object.fromEntries((queues ?? []).map((name) => [name, concurrency]))
+      : undefined,
+    onAttempt(type, outcome, ms) {
+      metrics?.attempt(type, outcome, ms);
+      log.info({ type, outcome, ms: Math.round(ms) }, 'A job was run');
+    },
+  });
+  if (!queues) await toolkit.startScheduler({ onLag: (ms) => metrics?.lag(ms) });
   const engine = await toolkit.parts.engine();
-  if (!queues) await toolkit.startScheduler();
-  toolkit.parts.log.info(
-    { queues: workers.queues, redis: engine.link.address, home: toolkit.parts.home },
-    'Workers are ready',
-  );
+  log.info({ queues: workers.queues, redis: engine.link.address, home }, 'Workers are ready');
   context.output.note(`Running the queues ${workers.queues.join(', ')}. Ctrl-C stops.`);
+  if (served) context.output.note(`Metrics are on http://127.0.0.1:${served.port}/metrics.`);
+  await service.ready(`running ${workers.queues.join(', ')}`);
   await untilStopped(context);
+  await service.stopping();
   await toolkit.close(drainMs);
+  await served?.close();
 }

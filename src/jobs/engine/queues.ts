@@ -1,4 +1,4 @@
-import { type JobsOptions, Queue } from 'bullmq';
+import { type JobsOptions, Queue, type QueueOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { DomainError } from '../../domain/errors.ts';
 import type { Log } from '../../domain/log.ts';
@@ -11,6 +11,11 @@ export interface Queues {
   /** The number of workers that are connected, by queue. Throws REDIS_UNAVAILABLE. */
   workers(): Promise<Record<QueueName, number>>;
   close(): Promise<void>;
+}
+
+/** BullMQ's option for tracing, where it is configured. */
+export function telemetry(link: RedisLink): Pick<QueueOptions, 'telemetry'> {
+  return link.telemetry ? { telemetry: link.telemetry } : {};
 }
 
 /** BullMQ's options for a job of this policy. The row is the record, so Redis keeps nothing of what has ended. */
@@ -56,7 +61,7 @@ export function openQueues(link: RedisLink, log: Log): Queues {
     let queue = open.get(name);
     if (!queue) {
       connection ??= link.connect();
-      queue = new Queue(name, { connection, prefix: link.prefix });
+      queue = new Queue(name, { connection, prefix: link.prefix, ...telemetry(link) });
       queue.on('error', (error) => log.debug({ err: error, queue: name }, 'Queue connection error'));
       open.set(name, queue);
     }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RedisOptions } from 'bullmq';
+import type { RedisOptions, Telemetry } from 'bullmq';
 import { Redis } from 'ioredis';
 import { DomainError } from '../../domain/errors.ts';
 import type { Log } from '../../domain/log.ts';
@@ -20,12 +20,15 @@ export interface RedisSettings {
   prefix: string;
   /** The database whose jobs these are; absent for a worker that has none. */
   installationId?: string | undefined;
+  /** Traces what goes through the queues. */
+  telemetry?: Telemetry | undefined;
 }
 
 /** The way to Redis: connections for each use, and the care for the embedded server. */
 export interface RedisLink {
   readonly prefix: string;
   readonly embedded: boolean;
+  readonly telemetry: Telemetry | undefined;
   /** Where it is, without any password. */
   readonly address: string;
   /** Connection options for BullMQ: workers wait for ever, producers fail fast. */
@@ -153,6 +156,7 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
   return {
     prefix: settings.prefix,
     embedded: !settings.url,
+    telemetry: settings.telemetry,
     address,
     options,
     connect: () => track(new Redis(options('producer'))),

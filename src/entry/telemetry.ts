@@ -1,0 +1,47 @@
+import type { Telemetry } from 'bullmq';
+import { packageVersion } from './package-info.ts';
+
+/** Traces of jobs on their way through the queues, sent by OTLP over HTTP. */
+export interface Tracing {
+  telemetry: Telemetry;
+  /** Sends what has not been sent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Sends traces to an OpenTelemetry collector. A job's trace leads from whoever asked for it over the queue to the worker
+ * that ran it.
+ *
+ * @param url such as http://localhost:4318/v1/traces
+ */
+export async function openTracing(url: string): Promise<Tracing> {
+  const [
+    { context, propagation, trace },
+    { BatchSpanProcessor, TracerProvider },
+    { OTLPTraceExporter },
+    { resourceFromAttributes },
+    { AsyncLocalStorageContextManager },
+    { W3CTraceContextPropagator },
+    { BullMQOtel },
+  ] = await Promise.all([
+    import('@opentelemetry/api'),
+    import('@opentelemetry/sdk-trace'),
+    import('@opentelemetry/exporter-trace-otlp-http'),
+    import('@opentelemetry/resources'),
+    import('@opentelemetry/context-async-hooks'),
+    import('@opentelemetry/core'),
+    import('bullmq-otel'),
+  ]);
+  const version = packageVersion();
+  const provider = new TracerProvider({
+    resource: resourceFromAttributes({ 'service.name': 'msp-toolkit', 'service.version': version }),
+    spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url }) })],
+  });
+  trace.setGlobalTracerProvider(provider);
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+  return {
+    telemetry: new BullMQOtel({ tracerName: 'msp-toolkit', version }),
+    close: () => provider.shutdown(),
+  };
+}

@@ -543,6 +543,7 @@ describe('doctor', () => {
       'disk space',
       'database',
       'migrations',
+      'serve',
       'redis',
       'workers',
       'browser',

@@ -44,6 +44,12 @@ export interface RedisLink {
   stopServer(): Promise<void>;
 }
 
+/**
+ * How long a worker waits for an answer before it takes its connection for dead, in ms; a network that swallows packets
+ * never says so. BullMQ blocks for up to 10 s by itself.
+ */
+const silentMs = 15_000;
+
 /** Which settings of a server could lose jobs, in words. */
 export async function unsafeSettings(connection: Redis): Promise<string[]> {
   const problems: string[] = [];
@@ -99,8 +105,8 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
       ...target,
       retryStrategy: (times) => (closed ? null : Math.min(50 * times, 1000)),
       ...(use === 'worker'
-        ? { maxRetriesPerRequest: null }
-        : { maxRetriesPerRequest: 1, enableOfflineQueue: false, connectTimeout: 1000 }),
+        ? { maxRetriesPerRequest: null, socketTimeout: silentMs }
+        : { maxRetriesPerRequest: 1, enableOfflineQueue: false, connectTimeout: 1000, socketTimeout: 5000 }),
     };
   }
 

@@ -39,6 +39,7 @@ export const errorCodes = {
   DISK_FULL: { kind: 'failed', retryable: true },
   REDIS_MISSING: { kind: 'failed', retryable: false },
   REDIS_UNAVAILABLE: { kind: 'failed', retryable: true },
+  REDIS_FULL: { kind: 'failed', retryable: true },
   REDIS_SOCKET_IN_USE: { kind: 'failed', retryable: false },
   REDIS_UNSAFE: { kind: 'usage', retryable: false },
   REDIS_FOREIGN: { kind: 'usage', retryable: false },

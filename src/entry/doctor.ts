@@ -144,7 +144,10 @@ async function redis(
     return {
       redis:
         problems.length > 0
-          ? bad(`${where}: ${problems.join('; ')}`, 'Set maxmemory-policy noeviction and appendonly yes.')
+          ? bad(
+              `${where}: ${problems.join('; ')}`,
+              'Set maxmemory-policy noeviction, appendonly yes, and enough maxmemory.',
+            )
           : latency > 50
             ? warning(`${where}: slow`, 'Move Redis closer, or use the private one.')
             : ok(`${where}, persistent, evicts nothing`),

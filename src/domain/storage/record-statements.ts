@@ -64,6 +64,15 @@ export function recordStatements(sql: Prepare) {
       );
     },
 
+    /** Which job measured what on which device: one line a result. */
+    resultKeys(): string[] {
+      return sql(
+        `select job_id || ' ' || device_id || ' ' || check_name || ' ' || instance from check_results`,
+      )
+        .pluck()
+        .all() as string[];
+    },
+
     countResults(): number {
       return sql('select count(*) from check_results').pluck().get() as number;
     },
@@ -195,6 +204,24 @@ export function recordStatements(sql: Prepare) {
       sql(
         'insert into audit_entries (at, actor, action, subject, details) values (@at, @actor, @action, @subject, @details)',
       ).run({ ...entry, details: JSON.stringify(entry.details) });
+    },
+
+    /** The subjects of an actor's acts of one kind, in order. */
+    auditSubjects(actor: string, action: string): string[] {
+      return sql('select subject from audit_entries where actor = ? and action = ? order by id')
+        .pluck()
+        .all(actor, action) as string[];
+    },
+
+    /** Who did acts of one kind, in order. */
+    auditActors(action: string): string[] {
+      return sql('select actor from audit_entries where action = ? order by id')
+        .pluck()
+        .all(action) as string[];
+    },
+
+    auditCount(actor: string): number {
+      return sql('select count(*) from audit_entries where actor = ?').pluck().get(actor) as number;
     },
 
     // Health history

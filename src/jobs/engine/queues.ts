@@ -43,6 +43,13 @@ export async function promptly<T>(work: Promise<T>, link: RedisLink): Promise<T>
   try {
     return await Promise.race([work, late]);
   } catch (error) {
+    if (error instanceof Error && /\bOOM\b/.test(error.message)) {
+      throw new DomainError('REDIS_FULL', `Redis at ${link.address} has used up its memory.`, {
+        details: { address: link.address },
+        hint: 'Raise maxmemory there. Jobs that were accepted are kept and handed over then.',
+        cause: error,
+      });
+    }
     throw new DomainError('REDIS_UNAVAILABLE', `Redis at ${link.address} does not answer.`, {
       details: { address: link.address, reason: error instanceof Error ? error.message : String(error) },
       hint: 'Jobs that were accepted are kept and handed over once it is back.',

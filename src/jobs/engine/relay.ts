@@ -1,5 +1,5 @@
 import type { Clock } from '../../domain/clock.ts';
-import type { ErrorShape } from '../../domain/errors.ts';
+import { DomainError, type ErrorShape } from '../../domain/errors.ts';
 import type { Log } from '../../domain/log.ts';
 import type { Storage } from '../../domain/storage/storage.ts';
 import type { Statements } from '../../domain/storage/statements.ts';
@@ -150,7 +150,10 @@ export function createRelay(parts: {
     // Even a read that fails must end here and not in the timer that asked for it.
     running = Promise.resolve()
       .then(drain)
-      .catch((error: unknown) => log.debug({ err: error }, 'The outbox could not be emptied; trying again'))
+      .catch((error: unknown) => {
+        const level = error instanceof DomainError && error.code === 'REDIS_FULL' ? 'error' : 'debug';
+        log[level]({ err: error }, 'The outbox could not be emptied; trying again');
+      })
       .finally(() => {
         running = undefined;
         if (again) {

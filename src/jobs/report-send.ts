@@ -79,17 +79,18 @@ async function send(
     return { ...found, tries: found.tries + 1 };
   });
   if (delivery.state === 'sent') return { result: shape(delivery, wish, 'sent', null) };
-  if (delivery.state === 'sending') {
-    if (settings.uncertainMail === 'park') throw uncertain(delivery);
+  if (delivery.state === 'sending' && settings.uncertainMail === 'park') throw uncertain(delivery);
+  const again = delivery.state === 'sending' || delivery.state === 'uncertain';
+  if (again) {
     context.log.warn(
       { messageId: delivery.message_id },
-      'An earlier try may have been delivered; sending again',
+      'An earlier try may have been delivered; sending again under the same Message-ID',
     );
   }
 
   context.progress(30, `mailing ${basename(report.path)} to ${wish.recipient}`);
   try {
-    const { response } = await ports.mailer.send(
+    const answer = await ports.mailer.send(
       {
         messageId: delivery.message_id,
         to: wish.recipient,
@@ -106,6 +107,7 @@ async function send(
       context.signal,
     );
     const sentAt = nowIso(clock);
+    const response = again ? `${answer.response} (an earlier copy may have arrived too)` : answer.response;
     return {
       result: shape({ ...delivery, response }, wish, 'sent', sentAt),
       record: (tx) => tx.setDelivery(delivery.id, 'sent', { response, sentAt }),

@@ -3,8 +3,11 @@ import type { JobRow } from '../../domain/storage/job-statements.ts';
 import type { Statements } from '../../domain/storage/statements.ts';
 import { defaultPlaces, type JobLimits, type QueueName, type Registry } from './define.ts';
 
-/** Of the places in a queue one client may hold at most this share, so that another finds one free. */
-const clientShare = 0.8;
+/**
+ * Of the places in a queue one client may hold at most this share, so that another's jobs find places free: with more
+ * they would wait for as long as one of the first client's takes.
+ */
+const clientShare = 0.5;
 
 /** Jobs handed to the queue for each place in it: one that runs and some that wait, so that no place falls idle. */
 const handedOverPerPlace = 4;

@@ -19,6 +19,9 @@ const usualPlaces = [
 /** A browser's memory grows with each page; a new one every so often keeps it flat. */
 const pagesPerBrowser = 50;
 
+/** How long a page may take, in ms. A browser that has lost one of its processes may stay silent for good. */
+const pageLimitMs = 30_000;
+
 export interface BrowserSettings {
   /** From the configuration; must exist if given. */
   configured?: string | undefined;
@@ -149,8 +152,9 @@ export function createBrowserPool(settings: BrowserSettings & { sandbox: boolean
       let lease: Lease | undefined;
       try {
         lease = await take();
-        const page = lease.free.pop() ?? (await within(newPage(lease), signal));
-        const answer = await within(work(page), signal);
+        const limit = AbortSignal.any([signal, AbortSignal.timeout(pageLimitMs)]);
+        const page = lease.free.pop() ?? (await within(newPage(lease), limit));
+        const answer = await withinLife(page, work(page), limit);
         lease.free.push(page);
         return answer;
       } catch (error) {
@@ -196,9 +200,26 @@ async function within<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   }
 }
 
+/** The same, and as soon as the page crashes: what was asked of it then has no answer. */
+async function withinLife<T>(page: Page, work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const crash = new AbortController();
+  const onError = (error: Error) => crash.abort(error);
+  page.once('error', onError);
+  try {
+    return await within(work, AbortSignal.any([signal, crash.signal]));
+  } finally {
+    page.off('error', onError);
+  }
+}
+
 function failed(error: unknown): DomainError {
   if (error instanceof DomainError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
+  const timedOut = error instanceof Error && error.name === 'TimeoutError';
+  const reason = timedOut
+    ? `no answer within ${pageLimitMs / 1000} s`
+    : error instanceof Error
+      ? error.message
+      : String(error);
   return new DomainError('BROWSER_FAILED', `The browser failed: ${reason}`, {
     hint: 'Run: msp-toolkit doctor',
     cause: error,

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { test } from 'vitest';
+import { type FaultName, type FaultResult, faults } from './table.ts';
 
 /** The whole load of the fault table instead of a short one. */
 export const full = process.env['FAULTS'] === 'full';
 /** The same seed strikes at the same places. */
 const seed = Number(process.env['FAULTS_SEED'] ?? 1);
 /** Where each fault leaves what it found, for the table in the documentation. */
-export const resultsFolder = join(import.meta.dirname, '../../../coverage/faults');
+const resultsFolder = join(import.meta.dirname, '../../../coverage/faults');
 
 /** Figures that a fault leaves, with their units in the name. */
 export type Figures = Record<string, number | string>;
@@ -34,36 +35,20 @@ function chance(name: string): Chance {
   };
 }
 
-export interface Fault {
-  /** Its row in the table. */
-  row: number;
-  fault: string;
-  mustHold: string;
-}
-
-export interface FaultResult extends Fault {
-  held: boolean;
-  figures: Figures;
-  error: string | null;
-  seconds: number;
-  seed: number;
-  scale: 'full' | 'short';
-  at: string;
-}
-
 /** A row of the fault table as a test: what it finds is kept, whether it holds or not. */
 export function faultTest(
-  { row, fault, mustHold }: Fault,
+  name: FaultName,
   timeoutMs: { short: number; full: number },
   run: (tools: { chance: Chance; figures: Figures }) => Promise<void>,
 ): void {
+  const { fault, mustHold } = faults[name];
   const scale = full ? 'full' : 'short';
   test(`${fault}: ${mustHold}`, { timeout: timeoutMs[scale] }, async () => {
     const figures: Figures = {};
     const began = performance.now();
     let error: string | null = 'it did not end in time';
     try {
-      await run({ chance: chance(fault), figures });
+      await run({ chance: chance(name), figures });
       error = null;
     } catch (thrown) {
       error = thrown instanceof Error ? thrown.message : String(thrown);
@@ -72,7 +57,6 @@ export function faultTest(
       const seconds = Math.round((performance.now() - began) / 100) / 10;
       const at = new Date().toISOString();
       const result: FaultResult = {
-        row,
         fault,
         mustHold,
         held: error === null,
@@ -84,10 +68,7 @@ export function faultTest(
         at,
       };
       mkdirSync(resultsFolder, { recursive: true });
-      writeFileSync(
-        join(resultsFolder, `${String(row).padStart(2, '0')}-${scale}.json`),
-        JSON.stringify(result, null, 2),
-      );
+      writeFileSync(join(resultsFolder, `${name}-${scale}.json`), JSON.stringify(result, null, 2));
     }
   });
 }

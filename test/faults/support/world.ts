@@ -57,7 +57,9 @@ export async function world(redisUrl = '', at?: string): Promise<World> {
 
 /** Starts a script that says a line once it is ready. */
 export async function startProcess(script: string, args: string[]): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--trace-warnings', script, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   onTestFinished(() => void child.kill('SIGKILL'));
   await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
   return child;

@@ -4,14 +4,18 @@
  *
  *   npm run bench            a table
  *   npm run bench -- --json  one JSON object
+ *   npm run bench -- --only=scheduleLag   one part: checkPath, roundTrip, startUp, pdf, scheduleLag, rescue, memory
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stopEmbeddedRedis } from '../src/jobs/engine/embedded-redis.ts';
 import { checkPath } from './check-path.ts';
+import { memory } from './memory.ts';
 import { pdf } from './pdf.ts';
+import { rescue } from './rescue.ts';
 import { roundTrip } from './round-trip.ts';
+import { scheduleLag } from './schedule-lag.ts';
 import { startUp } from './start-up.ts';
 
 /** Key of the JSON object, what it means, and whether more or less of it is better. */
@@ -24,7 +28,14 @@ const meanings: Record<string, string> = {
   clientListVsNode: 'client list --json with 1,000 clients to node -e 0; less is better',
   bareRoundTripP50Ms: 'bare BullMQ, add to result',
   roundTripP50Ms: 'our submit to result of an empty job',
+  roundTripMoreMs: 'ours less bare, ms; at most 5',
   roundTripVsBare: 'ours to bare; less is better',
+  scheduleLagMs: '1,000 schedules due in one second: how late their jobs are asked for',
+  rescueS: 'from kill -9 of a worker to the next start of its job',
+  memoryAfter1kMb: 'heap and buffers of an engine after 1,000 jobs',
+  memoryAfter100kMb: 'the same after 100,000',
+  memoryGrowth: 'one to the other; at most 1.1',
+  longRunJobsPerS: 'empty jobs a second over those 100,000, of one client',
   barePdfMs: 'a bare page.pdf() of a report, warm',
   pdfMs: 'our PDF of the same HTML, warm',
   pdfVsBare: 'ours to bare; less is better',
@@ -32,8 +43,10 @@ const meanings: Record<string, string> = {
 
 const home = await mkdtemp(join(tmpdir(), 'msp-bench-'));
 try {
-  const results: Record<string, number> = {};
-  for (const part of [checkPath, roundTrip, startUp, pdf]) {
+  const results: Record<string, number | object> = {};
+  const parts = [checkPath, roundTrip, startUp, pdf, scheduleLag, rescue, memory];
+  const only = process.argv.find((word) => word.startsWith('--only='))?.slice(7);
+  for (const part of parts.filter(({ name }) => !only || name === only)) {
     process.stderr.write(`${part.name} ...\n`);
     Object.assign(results, await part(home));
   }
@@ -47,7 +60,9 @@ try {
     );
   } else {
     for (const [key, value] of Object.entries(results)) {
-      console.log(`${key.padEnd(22)} ${String(value).padStart(9)}  ${meanings[key] ?? ''}`);
+      console.log(
+        `${key.padEnd(22)} ${(typeof value === 'number' ? String(value) : JSON.stringify(value)).padStart(9)}  ${meanings[key] ?? ''}`,
+      );
     }
   }
 } finally {

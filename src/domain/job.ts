@@ -16,6 +16,10 @@ export type JobState = (typeof jobStates)[number];
 /** States that a job does not leave by itself. */
 export const finalStates: readonly JobState[] = ['succeeded', 'failed', 'cancelled', 'dead'];
 
+/** States of a job that may be tried again by hand. */
+export const retryStates = ['failed', 'cancelled', 'dead'] as const satisfies readonly JobState[];
+export type RetryState = (typeof retryStates)[number];
+
 export function isFinal(state: JobState): boolean {
   return finalStates.includes(state);
 }

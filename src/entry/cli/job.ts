@@ -1,15 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '../../domain/errors.ts';
-import { isFinal, type Job, type JobAttempt, type JobStep } from '../../domain/job.ts';
+import { isFinal, type Job, type JobAttempt, type JobStep, type RetryState } from '../../domain/job.ts';
 import { action, interruption, readStdin } from './context.ts';
 import { brief } from './client.ts';
 import { choices, parseJsonObject, positiveInteger } from './options.ts';
 import { type Output, took, when, whenBriefly } from './output.ts';
 import type { Register } from './program.ts';
 import { withJob } from './started.ts';
-
-type RetryState = 'failed' | 'cancelled' | 'dead';
 
 async function readPayload(file: string): Promise<string> {
   try {

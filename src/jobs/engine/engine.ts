@@ -10,6 +10,7 @@ import {
   jobNotFound,
   type JobStep,
   type Progress,
+  type RetryState,
 } from '../../domain/job.ts';
 import type { Log } from '../../domain/log.ts';
 import type { JobRow } from '../../domain/storage/job-statements.ts';
@@ -39,7 +40,7 @@ export interface WaitOptions {
 
 /** Which jobs are to be retried; all of what is given must fit. */
 export interface RetryFilter {
-  state: 'failed' | 'cancelled' | 'dead';
+  state: RetryState;
   type?: string | undefined;
   clientId?: string | undefined;
 }

@@ -2,12 +2,23 @@ import { expect, test } from 'vitest';
 import { checkNames } from '../../../src/domain/check.ts';
 import { clientStatuses, tiers } from '../../../src/domain/client.ts';
 import { deviceTypes } from '../../../src/domain/device.ts';
-import { jobStates } from '../../../src/domain/job.ts';
+import { jobStates, retryStates } from '../../../src/domain/job.ts';
 import { reportFormats } from '../../../src/domain/report.ts';
+import { misfires, overlaps } from '../../../src/domain/schedule.ts';
 import { jsonObject, listOf, optionChoices, positiveInteger } from '../../../src/entry/cli/options.ts';
 
 test('the command line offers what the domain knows', () => {
-  expect(optionChoices).toEqual({ tiers, clientStatuses, deviceTypes, reportFormats, checkNames, jobStates });
+  expect(optionChoices).toEqual({
+    tiers,
+    clientStatuses,
+    deviceTypes,
+    reportFormats,
+    checkNames,
+    jobStates,
+    retryStates,
+    misfires,
+    overlaps,
+  });
 });
 
 test.each(['0', '-1', '1.5', 'x', ''])('%j is no positive whole number', (text) => {

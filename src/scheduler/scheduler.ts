@@ -64,16 +64,33 @@ export function startScheduler(
     if (more && !closed) await account(scheduleId);
   }
 
-  const ticks = openTicks(engine, account);
-
-  async function sweep(): Promise<void> {
-    const due = storage.read.dueSchedules(clock.now().toISOString(), 1000);
-    const outcomes = await Promise.allSettled(due.map(account));
-    for (const outcome of outcomes) {
-      if (outcome.status === 'rejected')
-        log.error({ err: outcome.reason as unknown }, 'A slot could not be accounted for; it is tried again');
+  /** Accounts for whatever has come due. */
+  async function sweepAll(): Promise<void> {
+    for (;;) {
+      // Not too many in one commit: others want to write as well.
+      const due = storage.read.dueSchedules(clock.now().toISOString(), 100);
+      const outcomes = await Promise.allSettled(due.map(account));
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+      if (failed) {
+        log.error({ err: failed.reason as unknown }, 'A slot could not be accounted for; it is tried again');
+        return;
+      }
+      if (due.length < 100 || closed) return;
     }
   }
+
+  let sweeping: Promise<void> | undefined;
+  /** Of many that ask at once the first does it for all. */
+  function sweep(): Promise<void> {
+    sweeping ??= sweepAll().finally(() => {
+      sweeping = undefined;
+    });
+    return sweeping;
+  }
+
+  const ticks = openTicks(engine, async () => {
+    if (storage.read.dueSchedules(clock.now().toISOString(), 1).length > 0) await sweep();
+  });
 
   async function reconcile(): Promise<Reconciled> {
     const wanted = storage.read.schedulesRevision();
@@ -84,10 +101,20 @@ export function startScheduler(
     return done;
   }
 
+  let alarm: NodeJS.Timeout | undefined;
+  /** Does not wait for the next round if something comes due before it. */
+  function setAlarm(): void {
+    clearTimeout(alarm);
+    const next = storage.read.nextDue();
+    const left = next === null ? Number.POSITIVE_INFINITY : Date.parse(next) - clock.now().getTime();
+    if (left > 0 && left < clocks.sweepMs) alarm = setTimeout(() => void sweep().catch(() => {}), left);
+  }
+
   async function round(): Promise<void> {
     leads = await storage.write((tx) => tx.takeLease(schedulerLease, owner, clock.now(), leaseMs));
     if (!leads) return;
     await sweep();
+    setAlarm();
     const changed = storage.read.schedulesRevision() !== revision;
     if (changed || performance.now() - comparedAt >= clocks.reconcileMs) {
       await reconcile().catch((error: unknown) => log.debug({ err: error }, 'Redis is away; ticks wait'));
@@ -116,6 +143,7 @@ export function startScheduler(
     async close() {
       closed = true;
       clearInterval(timer);
+      clearTimeout(alarm);
       await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 3000).unref())]);
       await ticks.close();
       await storage.write((tx) => tx.giveUpLease(schedulerLease, owner)).catch(() => {});

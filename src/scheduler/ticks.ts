@@ -29,26 +29,19 @@ export interface Ticks {
   close(): Promise<void>;
 }
 
-/** @param onTick called with the id of the schedule whose time has come; may be called too often */
-export function openTicks(engine: Engine, onTick: (scheduleId: string) => Promise<void>): Ticks {
+/** @param onTick called when the time of some schedule has come; may be called too often */
+export function openTicks(engine: Engine, onTick: () => Promise<void>): Ticks {
   const { link, log, clock } = engine;
   const settings = { repeatStrategy };
   const connection = link.connect();
   const queue = new Queue(tickQueue, { connection, prefix: link.prefix, settings });
-  const worker = new Worker(
-    tickQueue,
-    async (job) => {
-      // BullMQ passes the id on in the name of the scheduler that made the tick.
-      if (job.repeatJobKey) await onTick(job.repeatJobKey);
-    },
-    {
-      connection: link.options('worker'),
-      prefix: link.prefix,
-      settings,
-      concurrency: 200,
-      maxStalledCount: 10,
-    },
-  );
+  const worker = new Worker(tickQueue, onTick, {
+    connection: link.options('worker'),
+    prefix: link.prefix,
+    settings,
+    concurrency: 200,
+    maxStalledCount: 10,
+  });
   const onError = (error: Error) => log.debug({ err: error }, 'Tick queue connection error');
   queue.on('error', onError);
   worker.on('error', onError);

@@ -58,6 +58,11 @@ export function scheduleStatements(sql: Prepare) {
         .all(now, limit) as string[];
     },
 
+    /** When the next slot of any schedule is due. */
+    nextDue(): string | null {
+      return sql('select min(next_at) from schedules').pluck().get() as string | null;
+    },
+
     /** Changes whenever a schedule is added, changed or removed. */
     schedulesRevision(): string {
       return sql(`select count(*) || ' ' || coalesce(max(updated_at), '') from schedules`)

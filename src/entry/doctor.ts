@@ -91,12 +91,13 @@ async function database(
 /** Who runs jobs and schedules, by the heartbeats in the database. */
 function unattended(storage: Storage, now: Date): Answer {
   const all = storage.read.processes(now);
+  const some = (count: number) => `${count} schedule${count === 1 ? '' : 's'}`;
   const name = ({ kind, host, pid }: WorkerProcess) => `${kind} on ${host} (pid ${pid})`;
   const overdue = storage.read.dueSchedules(new Date(now.getTime() - onTimeMs).toISOString(), 1000).length;
   const scheduled = storage.read.schedules().filter((schedule) => schedule.paused === 0).length;
   if (overdue > 0) {
     return bad(
-      `${overdue} of ${scheduled} schedules are overdue`,
+      `${overdue} of ${some(scheduled)} overdue`,
       'Start, or start again: msp-toolkit serve. What was missed is told by: msp-toolkit schedule show NAME',
     );
   }
@@ -108,9 +109,9 @@ function unattended(storage: Storage, now: Date): Answer {
     );
   }
   const serving = all.filter(({ kind }) => kind === 'serve');
-  if (serving.length > 0) return ok(`${serving.map(name).join(', ')}; ${scheduled} schedules`);
+  if (serving.length > 0) return ok(`${serving.map(name).join(', ')}; ${some(scheduled)}`);
   return scheduled > 0
-    ? warning(`nobody runs the ${scheduled} schedules`, 'Start: msp-toolkit serve')
+    ? warning(`nobody runs ${some(scheduled)}`, 'Start: msp-toolkit serve')
     : ok('not running; no schedules need it');
 }
 

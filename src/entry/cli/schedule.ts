@@ -23,10 +23,24 @@ function fields(command: Command): Command {
     .option('--timezone <zone>', 'IANA timezone in which the cron is read, such as Europe/Berlin')
     .option('--payload <json>', 'what the job is given: a JSON object, or - for standard input', jsonArgument)
     .addOption(
-      choices('--misfire <rule>', 'which slots that nobody was there for are made up for', 'misfires'),
+      choices(
+        '--misfire <rule>',
+        'which slots that nobody was there for are made up for; once unless set',
+        'misfires',
+      ),
     )
-    .option('--misfire-window <seconds>', 'how late a slot may still be made up for', wholeNumber)
-    .addOption(choices('--overlap <rule>', 'a slot whose predecessor still runs', 'overlaps'))
+    .option(
+      '--misfire-window <seconds>',
+      'how late a slot may still be made up for; a day unless set',
+      wholeNumber,
+    )
+    .addOption(
+      choices(
+        '--overlap <rule>',
+        'what a slot does whose predecessor still runs; skip unless set',
+        'overlaps',
+      ),
+    )
     .option('--jitter <seconds>', 'start each slot up to so much later', wholeNumber);
 }
 
@@ -152,7 +166,7 @@ It runs while msp-toolkit serve does. What became of each slot is told by: msp-t
         context.output.data({ ...found, totals, slots }, () => {
           show(context.output, found);
           context.output.table(
-            ['SLOT', 'UNTIL', 'SLOTS', 'OUTCOME', 'JOB', 'ENDED', 'REASON'],
+            ['SLOT', 'UNTIL', 'SLOTS', 'OUTCOME', 'JOB', 'JOB STATE', 'REASON'],
             slots.map((s) => [
               when(s.slot),
               s.count > 1 ? when(s.until) : null,

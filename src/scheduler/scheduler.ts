@@ -50,6 +50,7 @@ export function startScheduler(
   const clocks = options.clocks ?? defaultSchedulerClocks;
   const owner = newId();
   let leads = false;
+  let leasedAt = Number.NEGATIVE_INFINITY;
   let closed = false;
   let comparedAt = Number.NEGATIVE_INFINITY;
   let tidiedAt = Number.NEGATIVE_INFINITY;
@@ -111,7 +112,10 @@ export function startScheduler(
   }
 
   async function round(): Promise<void> {
-    leads = await storage.write((tx) => tx.takeLease(schedulerLease, owner, clock.now(), leaseMs));
+    if (!leads || performance.now() - leasedAt > leaseMs / 4) {
+      leads = await storage.write((tx) => tx.takeLease(schedulerLease, owner, clock.now(), leaseMs));
+      leasedAt = performance.now();
+    }
     if (!leads) return;
     await sweep();
     setAlarm();

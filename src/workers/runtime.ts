@@ -11,6 +11,7 @@ import { mask } from '../domain/mask.ts';
 import type { AttemptOutcome, JobState } from '../domain/job.ts';
 import type { Statements } from '../domain/storage/statements.ts';
 import type { ChildDefinition, JobDefinition, Outcome } from '../jobs/engine/define.ts';
+import { mayStart } from '../jobs/engine/admission.ts';
 import type { Engine } from '../jobs/engine/engine.ts';
 import {
   createContext,
@@ -24,6 +25,9 @@ import {
 
 /** Starts of one job, crashes included, after which it is dead: a job that kills its worker must not do so for ever. */
 export const maxStarts = 12;
+
+/** How long a job waits that would exceed the limits of its type, on average, in ms. */
+const fullMs = 1000;
 
 /** How long a handler may take to obey its aborted signal before it is left behind, in ms. */
 const obeyMs = 3000;
@@ -119,7 +123,13 @@ export async function runJob(
   const { storage, clock, signals } = engine;
   const id = queueJob.id ?? '';
   await yieldToEarlier(queueJob, token, parts.running);
-  const row = await storage.write((tx) => tx.startAttempt(id, parts.workerName, nowIso(clock)));
+  const row = await storage.write((tx) =>
+    mayStart(tx, id, engine.limitsOf) ? tx.startAttempt(id, parts.workerName, nowIso(clock)) : 'full',
+  );
+  if (row === 'full') {
+    await queueJob.moveToDelayed(Date.now() + fullMs * (0.5 + Math.random()), token);
+    throw new DelayedError();
+  }
   // The job ended before, so this start comes from a crash between the record and the queue: nothing is left to do.
   if (!row) return null;
   const attempt = row.attempt;

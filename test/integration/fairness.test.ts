@@ -89,6 +89,38 @@ describe('limits', () => {
     await until('all have run', () => engine.list({ state: 'succeeded' }).length === 10);
   });
 
+  test('hold for tries that come again as well', async () => {
+    let running = 0;
+    let most = 0;
+    const tried = new Set<number>();
+    const once = testJob(
+      async (_context, { n }) => {
+        running += 1;
+        most = Math.max(most, running);
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        running -= 1;
+        if (!tried.has(n)) {
+          tried.add(n);
+          throw new Error('the first try fails');
+        }
+        return { result: n };
+      },
+      { type: 'once' },
+    );
+    const { engine, work } = await testEngine([once], { limits: { once: { atOnce: 1 } } });
+    const jobs = await Promise.all([1, 2, 3, 4].map((n) => engine.submit(once, { n }, by)));
+    await work();
+    const ended = await Promise.all(jobs.map(({ id }) => engine.wait(id)));
+    expect(ended.map(({ state, attempts }) => [state, attempts])).toEqual(jobs.map(() => ['succeeded', 2]));
+    expect(most).toBe(1);
+  });
+
+  test('of a type that does not exist are refused', async () => {
+    await expect(testEngine([], { limits: { 'no.such': { atOnce: 1 } } })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+    });
+  });
+
   test('a type at its limit does not hold up another type of the same client', async () => {
     const { definition } = held({ atOnce: 1 });
     const free = testJob(async () => ({ result: null }));

@@ -31,6 +31,13 @@ export function admissionStatements(sql: Prepare) {
       ).all(queue) as HeldPlace[];
     },
 
+    /** What a job holds in which queue. */
+    placeOf(id: string): { queue: string; lane: string; type: string; admitted: number } | undefined {
+      return sql('select queue, lane, type, admitted from jobs where id = ?').get(id) as
+        | { queue: string; lane: string; type: string; admitted: number }
+        | undefined;
+    },
+
     /** The lanes in which rows wait, found by skipping from one to the next, however many rows each has. */
     waitingLanes(queue: string): string[] {
       return sql(

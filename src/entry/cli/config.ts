@@ -49,10 +49,12 @@ export const register: Register = (program, lifecycle) => {
     .action(
       action(lifecycle, async (context) => {
         const { file, config: settings } = await load(context);
-        const [{ checkSchedules }, { registry }] = await Promise.all([
+        const [{ checkSchedules }, { registry }, { limitsFrom }] = await Promise.all([
           import('../../scheduler/schedules.ts'),
           import('../../jobs/registry.ts'),
+          import('../../jobs/engine/admission.ts'),
         ]);
+        limitsFrom(registry, settings.jobs.limits);
         checkSchedules(registry, settings.schedules, new Date());
         context.output.data({ valid: true, file: file ?? null }, () =>
           context.output.line(

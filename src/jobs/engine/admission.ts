@@ -1,3 +1,4 @@
+import { DomainError } from '../../domain/errors.ts';
 import { admission } from '../../domain/job.ts';
 import type { JobRow } from '../../domain/storage/job-statements.ts';
 import type { Statements } from '../../domain/storage/statements.ts';
@@ -22,11 +23,25 @@ export interface AdmissionRequest {
   limit: number;
 }
 
-/** The limits of each type: those of its policy under those of the configuration. */
+/**
+ * The limits of each type: those of its policy under those of the configuration. Throws CONFIG_INVALID for a type that
+ * does not exist.
+ */
 export function limitsFrom(
   registry: Registry,
   configured: Record<string, JobLimits>,
 ): (type: string) => JobLimits {
+  const unknown = Object.keys(configured).filter((type) => !registry.job(type));
+  if (unknown.length > 0) {
+    throw new DomainError(
+      'CONFIG_INVALID',
+      `jobs.limits names job types that do not exist: ${unknown.join(', ')}.`,
+      {
+        details: { unknown, known: registry.jobTypes() },
+        hint: `Known are: ${registry.jobTypes().join(', ')}.`,
+      },
+    );
+  }
   return (type) => {
     const policy = registry.job(type);
     return {
@@ -41,6 +56,22 @@ export function placesOf(processes: readonly Partial<Record<string, number>>[]):
   const sum = (name: QueueName) =>
     processes.reduce((total, places) => total + (places[name] ?? 0), 0) || defaultPlaces[name];
   return { general: sum('general'), probe: sum('probe'), render: sum('render'), mail: sum('mail') };
+}
+
+/**
+ * Whether a job may start that holds no place any more, having waited for its next try: another may have taken what its
+ * type's limits allow.
+ */
+export function mayStart(tx: Statements, id: string, limitsOf: (type: string) => JobLimits): boolean {
+  const row = tx.placeOf(id);
+  if (!row || row.admitted !== admission.none) return true;
+  const { atOnce, perClient } = limitsOf(row.type);
+  if (atOnce === undefined && perClient === undefined) return true;
+  const others = tx.heldPlaces(row.queue).filter(({ type }) => type === row.type);
+  const inLane = others.filter(({ lane }) => lane === row.lane);
+  return (
+    (atOnce === undefined || others.length < atOnce) && (perClient === undefined || inLane.length < perClient)
+  );
 }
 
 /**

@@ -55,6 +55,8 @@ export interface Engine {
   readonly clock: Clock;
   readonly log: Log;
   readonly registry: Registry;
+  /** How many jobs of a type may be handed to the queue at a time. */
+  limitsOf(type: string): JobLimits;
   /**
    * Accepts a job: once this resolves the job is on disk and will run. Throws PAYLOAD_INVALID, or REDIS_UNAVAILABLE
    * within about a second, and then nothing was accepted.
@@ -199,6 +201,7 @@ export function openEngine(parts: {
     clock,
     log,
     registry,
+    limitsOf,
     insert,
     async submit(job, payload, options) {
       parseWith(job.payload, payload, `payload of ${job.type}`, 'PAYLOAD_INVALID');

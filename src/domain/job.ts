@@ -46,7 +46,7 @@ export const admission = { none: 0, placed: 1, parked: 2 } as const;
  * `attempt` counts starts and fences writes; `starts` counts those of them that did not end in an orderly way, as after
  * a kill; `parked` counts those that were no attempts to a person: they ended in waiting for children, say. `queue`,
  * `lane` (the client it counts for) and `admitted` decide when it is handed to the queue; of those with one `serialKey`
- * only one at a time is. `relayOwner` and `relayUntil` are the lease of the process that is handing it over.
+ * only one at a time is. `turnAt` is its turn with an account that limits the rate. `relayOwner` and `relayUntil` are the lease of the process that is handing it over.
  */
 export const JobEntity = defineEntity({
   name: 'Job',
@@ -77,14 +77,23 @@ export const JobEntity = defineEntity({
     lane: p.string().default(''),
     serialKey: p.string().nullable(),
     admitted: p.integer().$type<(typeof admission)[keyof typeof admission]>().default(0),
+    turnAt: p.string().nullable(),
   },
   indexes: [
     { properties: ['state', 'createdAt'] },
     { properties: ['clientId', 'createdAt'] },
-    { properties: ['queue', 'state', 'admitted', 'lane', 'createdAt'] },
+    { properties: ['queue', 'state', 'admitted', 'lane', 'type', 'createdAt'] },
     { properties: ['serialKey', 'state'] },
     { properties: ['finishedAt'] },
+    { properties: ['createdAt'] },
   ],
+});
+
+/** When a lane was last given a place in a queue, as a running number: of lanes that hold as much, the first goes next. */
+export const LaneEntity = defineEntity({
+  name: 'Lane',
+  tableName: 'lanes',
+  properties: { queue: p.string().primary(), lane: p.string().primary(), turn: p.integer() },
 });
 
 /**

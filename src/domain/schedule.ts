@@ -63,6 +63,7 @@ export const ScheduleSlotEntity = defineEntity({
     at: p.string(),
   },
   uniques: [{ properties: ['schedule', 'slot'] }],
+  indexes: [{ properties: ['until'] }],
 });
 
 const fields = {
@@ -170,6 +171,22 @@ export function cronProblem(schedule: Pick<Schedule, 'cron' | 'timezone'>, now: 
     const reason = error instanceof Error ? error.message : String(error);
     return `the cron "${schedule.cron}" can't be read: ${reason}`;
   }
+}
+
+/** What is wrong with a schedule's jitter: slots that could overtake each other could not be accounted for in order. */
+export function jitterProblem(
+  schedule: Pick<Schedule, 'cron' | 'timezone' | 'jitterSeconds'>,
+  now: Date,
+): string | undefined {
+  let last = schedule.jitterSeconds > 0 ? nextSlot(schedule, now) : null;
+  for (let n = 0; last && n < 100; n += 1) {
+    const next = nextSlot(schedule, last);
+    if (next && next.getTime() - last.getTime() <= schedule.jitterSeconds * 1000) {
+      return `a jitter of ${schedule.jitterSeconds} s is longer than the time between two of its slots`;
+    }
+    last = next;
+  }
+  return undefined;
 }
 
 /** When a slot is to start: its own time and its share of the jitter, which follows from schedule and slot alone. */

@@ -202,7 +202,7 @@ export function createContext(
       return resultOf(job, await engine.wait(other, { signal }));
     },
     async pace(account, perMinute) {
-      const wait = await storage.write((tx) => tx.takeTurn(account, perMinute, clock.now().getTime()));
+      const wait = await write((tx) => tx.takeTurn(id, account, perMinute, clock.now().getTime()));
       if (wait > 0) throw new Postponed(wait);
     },
     enqueue: (tx, job, payload) => engine.insert(tx, job, payload, { requestedBy: `job:${id}` }).id,

@@ -223,11 +223,11 @@ export async function runJob(
       throw error;
     }
     if (stopped === 'shutdown') {
-      await leave('released', null, (tx) => tx.releaseAttempt(id, attempt, 'kept'));
+      await leave('released', null, (tx) => tx.releaseAttempt(id, attempt));
       return await putBack(queueJob, token);
     }
     if (error instanceof Postponed) {
-      await leave('postponed', null, (tx) => tx.releaseAttempt(id, attempt, 'given up'));
+      await leave('postponed', null, (tx) => tx.releaseAttempt(id, attempt));
       await queueJob.moveToDelayed(Date.now() + error.ms, token);
       throw new DelayedError();
     }

@@ -92,7 +92,7 @@ describe('submitting', () => {
     );
     await storage.write((tx) => tx.admitJob('leased', 'someone', until));
     const rows = await storage.write((tx) =>
-      tx.takeOverLeases('me', ['test.job'], new Date().toISOString(), until, 10),
+      tx.takeOverLeases('me', ['general'], ['test.job'], new Date().toISOString(), until, 10),
     );
     expect(rows).toEqual([]);
     expect(engine.get('leased').state).toBe('pending');

@@ -14,12 +14,12 @@ export function admissionStatements(sql: Prepare) {
   const marks = (list: readonly string[]) => list.map(() => '?').join(', ');
   return {
     /** Whether there is anything to hand over: a row without a place, or one whose lease has lapsed. */
-    hasWaiting(now: string, until: string): boolean {
+    hasWaiting(types: readonly string[], now: string, until: string): boolean {
       return (
         sql(
-          `select 1 from jobs where state = 'pending'
+          `select 1 from jobs where state = 'pending' and type in (${marks(types)})
              and (admitted = 0 or relay_until is null or relay_until <= ? or relay_until > ?) limit 1`,
-        ).get(now, until) !== undefined
+        ).get(...types, now, until) !== undefined
       );
     },
 
@@ -29,6 +29,37 @@ export function admissionStatements(sql: Prepare) {
         `select lane, type, admitted from jobs
          where queue = ? and state in ('pending', 'queued', 'running') and admitted in (1, 2)`,
       ).all(queue) as HeldPlace[];
+    },
+
+    /** How many jobs of each lane wait in a queue for their next try. */
+    waitingForRetry(queue: string): Map<string, number> {
+      const rows = sql(
+        `select lane, count(*) as n from jobs where queue = ? and state = 'queued' and admitted = 0 group by lane`,
+      ).all(queue) as { lane: string; n: number }[];
+      return new Map(rows.map(({ lane, n }) => [lane, n]));
+    },
+
+    /** When each lane last had its turn, as a running number. */
+    laneTurns(queue: string): Map<string, number> {
+      const rows = sql('select lane, turn from lanes where queue = ?').all(queue) as {
+        lane: string;
+        turn: number;
+      }[];
+      return new Map(rows.map(({ lane, turn }) => [lane, turn]));
+    },
+
+    putLaneTurn(queue: string, lane: string, turn: number): void {
+      sql(
+        `insert into lanes (queue, lane, turn) values (?, ?, ?)
+         on conflict (queue, lane) do update set turn = excluded.turn`,
+      ).run(queue, lane, turn);
+    },
+
+    /** Waiting rows whose type now goes to another queue than when they were asked for. */
+    moveWaiting(type: string, queue: string): number {
+      return sql(
+        `update jobs set queue = ? where type = ? and state = 'pending' and admitted = 0 and queue <> ?`,
+      ).run(queue, type, queue).changes;
     },
 
     /** What a job holds in which queue. */
@@ -59,14 +90,19 @@ export function admissionStatements(sql: Prepare) {
       lane: string,
       types: readonly string[],
     ): { id: string; type: string } | undefined {
-      return sql(
-        `select id, type from jobs
-         where queue = ? and state = 'pending' and admitted = 0 and lane = ? and type in (${marks(types)})
-           and (serial_key is null or not exists (
-             select 1 from jobs other where other.serial_key = jobs.serial_key
-               and (other.state in ('queued', 'running') or (other.state = 'pending' and other.admitted = 1))))
-         order by created_at, id limit 1`,
-      ).get(queue, lane, ...types) as { id: string; type: string } | undefined;
+      // Asked type by type: a lane's thousands of a type that may not go must not be read.
+      const oldest = types.flatMap((type) => {
+        const row = sql(
+          `select id, type, created_at from jobs
+           where queue = ? and state = 'pending' and admitted = 0 and lane = ? and type = ?
+             and (serial_key is null or not exists (
+               select 1 from jobs other where other.serial_key = jobs.serial_key
+                 and (other.state in ('queued', 'running') or (other.state = 'pending' and other.admitted = 1))))
+           order by created_at, id limit 1`,
+        ).get(queue, lane, type) as { id: string; type: string; created_at: string } | undefined;
+        return row ? [row] : [];
+      });
+      return oldest.sort((x, y) => (`${x.created_at}${x.id}` < `${y.created_at}${y.id}` ? -1 : 1))[0];
     },
 
     /** Gives a waiting row a place, under `owner`'s lease. */
@@ -82,6 +118,7 @@ export function admissionStatements(sql: Prepare) {
      */
     takeOverLeases(
       owner: string,
+      queues: readonly string[],
       types: readonly string[],
       now: string,
       until: string,
@@ -91,11 +128,11 @@ export function admissionStatements(sql: Prepare) {
         `update jobs set relay_owner = ?, relay_until = ?
          where id in (
            select id from jobs
-           where state = 'pending' and admitted = 1 and type in (${marks(types)})
+           where queue in (${marks(queues)}) and state = 'pending' and admitted = 1 and type in (${marks(types)})
              and (relay_until is null or relay_until <= ? or relay_until > ?)
            order by created_at, id limit ?)
          returning ${jobColumns}`,
-      ).all(owner, until, ...types, now, until, limit) as JobRow[];
+      ).all(owner, until, ...queues, ...types, now, until, limit) as JobRow[];
     },
 
     markQueued(id: string, now: string): void {
@@ -122,13 +159,19 @@ export function admissionStatements(sql: Prepare) {
       now: string,
       after: string,
       limit: number,
-    ): { id: string; type: string; state: JobState; attempt: number }[] {
+    ): { id: string; type: string; queue: string; state: JobState; attempt: number }[] {
       return sql(
-        `select id, type, state, attempt from jobs
+        `select id, type, queue, state, attempt from jobs
          where state in ('queued', 'running') and id > ?
            and (coalesce(started_at, queued_at) < ? or coalesce(started_at, queued_at) > ?)
          order by id limit ?`,
-      ).all(after, before, now, limit) as { id: string; type: string; state: JobState; attempt: number }[];
+      ).all(after, before, now, limit) as {
+        id: string;
+        type: string;
+        queue: string;
+        state: JobState;
+        attempt: number;
+      }[];
     },
 
     /** Back to the outbox, if nothing has happened to the row since it was looked at. */

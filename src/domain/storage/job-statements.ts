@@ -63,6 +63,15 @@ export const jobColumns = `id, type, state, client_id, requested_by, payload, at
 
 /** Job rows, their steps and logs. */
 export function jobStatements(sql: Prepare) {
+  /** Says of attempts that can speak no more how they ended. */
+  function closeAttempts(id: string, outcome: AttemptOutcome, now: string): void {
+    sql('update job_attempts set outcome = ?, ended_at = ? where job_id = ? and outcome is null').run(
+      outcome,
+      now,
+      id,
+    );
+  }
+
   return {
     // Jobs: asking for them, looking at them
 
@@ -132,10 +141,7 @@ export function jobStatements(sql: Prepare) {
       ).get({ id, worker, now }) as JobRow | undefined;
       if (!row) return undefined;
       // One that never said how it ended can say so no more.
-      if (row.attempt > 1)
-        sql(
-          `update job_attempts set outcome = 'crashed', ended_at = ? where job_id = ? and outcome is null`,
-        ).run(now, id);
+      if (row.attempt > 1) closeAttempts(id, 'crashed', now);
       sql('insert into job_attempts (job_id, attempt, worker, started_at) values (?, ?, ?, ?)').run(
         id,
         row.attempt,
@@ -202,12 +208,12 @@ export function jobStatements(sql: Prepare) {
       ).run({ id, attempt, error: error ? JSON.stringify(error) : null });
     },
 
-    /** Gives an attempt back that was cut short through no doing of the job's. */
-    releaseAttempt(id: string, attempt: number, place: 'kept' | 'given up'): void {
+    /** Gives an attempt back that was cut short through no doing of the job's; it keeps its place. */
+    releaseAttempt(id: string, attempt: number): void {
       sql(
-        `update jobs set state = 'queued', admitted = @admitted, starts = starts - 1, parked = parked + 1
-         where id = @id and attempt = @attempt and state = 'running'`,
-      ).run({ id, attempt, admitted: place === 'kept' ? 1 : 0 });
+        `update jobs set state = 'queued', starts = starts - 1, parked = parked + 1
+         where id = ? and attempt = ? and state = 'running'`,
+      ).run(id, attempt);
     },
 
     /**
@@ -244,12 +250,13 @@ export function jobStatements(sql: Prepare) {
 
     /** Ends a job that nobody is running. The attempt number is raised, so that a late start can't write. */
     cancelIdle(id: string, error: ErrorShape, now: string, evenRunning: boolean): boolean {
-      return (
+      const cancelled =
         sql(
           `update jobs set state = 'cancelled', admitted = 0, attempt = attempt + 1, error = @error, finished_at = @now
            where id = @id and (state in ('pending', 'queued') or (@evenRunning = 1 and state = 'running'))`,
-        ).run({ id, error: JSON.stringify(error), now, evenRunning: evenRunning ? 1 : 0 }).changes === 1
-      );
+        ).run({ id, error: JSON.stringify(error), now, evenRunning: evenRunning ? 1 : 0 }).changes === 1;
+      if (cancelled) closeAttempts(id, 'cancelled', now);
+      return cancelled;
     },
 
     isCancelRequested(id: string): boolean {
@@ -258,12 +265,13 @@ export function jobStatements(sql: Prepare) {
 
     /** Ends a job from outside of any attempt: the queue gave it up. */
     buryJob(id: string, attempt: number, error: ErrorShape, now: string): boolean {
-      return (
+      const buried =
         sql(
           `update jobs set state = 'dead', admitted = 0, error = @error, finished_at = @now
            where id = @id and attempt = @attempt and state in ('queued', 'running')`,
-        ).run({ id, attempt, error: JSON.stringify(error), now }).changes === 1
-      );
+        ).run({ id, attempt, error: JSON.stringify(error), now }).changes === 1;
+      if (buried) closeAttempts(id, 'crashed', now);
+      return buried;
     },
 
     // Steps and logs

@@ -73,23 +73,28 @@ export function operationStatements(sql: Prepare) {
     },
 
     /**
-     * Takes a turn of an account that allows `perMinute`, at most ten of them at once. Answers with 0, or with the ms after which
-     * to ask again, and then nothing was taken.
+     * Gives a job its turn with an account that allows `perMinute`, evenly spaced. Answers with 0 when it may go on now,
+     * or with the ms until its turn, which is kept for it until it asks again.
      */
-    takeTurn(account: string, perMinute: number, nowMs: number): number {
+    takeTurn(jobId: string, account: string, perMinute: number, nowMs: number): number {
       const gap = 60_000 / perMinute;
-      const ahead = gap * (Math.min(perMinute, 10) - 1);
-      const stored = (sql('select free_at from budgets where account = ?').pluck().get(account) ??
-        0) as number;
-      // Further off than a minute can only be from before the clock was set back.
-      const freeAt = stored > nowMs + 60_000 + gap ? nowMs : Math.max(stored, nowMs);
-      const wait = freeAt - ahead - nowMs;
-      if (wait > 0) return Math.ceil(wait);
-      sql(
-        `insert into budgets (account, free_at) values (@account, @freeAt)
-         on conflict (account) do update set free_at = excluded.free_at`,
-      ).run({ account, freeAt: freeAt + gap });
-      return 0;
+      // Further off than anybody waits can only be from before the clock was set back.
+      const sane = (ms: number) => (ms > nowMs + 86_400_000 ? nowMs : ms);
+      const kept = sql('select turn_at from jobs where id = ?').pluck().get(jobId) as
+        | string
+        | null
+        | undefined;
+      const free = (sql('select free_at from budgets where account = ?').pluck().get(account) ?? 0) as number;
+      const turn = kept ? sane(Date.parse(kept)) : Math.max(sane(free), nowMs);
+      const wait = Math.ceil(turn - nowMs);
+      sql('update jobs set turn_at = ? where id = ?').run(wait > 0 ? iso(turn) : null, jobId);
+      if (!kept) {
+        sql(
+          `insert into budgets (account, free_at) values (@account, @freeAt)
+           on conflict (account) do update set free_at = excluded.free_at`,
+        ).run({ account, freeAt: turn + gap });
+      }
+      return Math.max(0, wait);
     },
 
     /** Removes jobs that ended before `before` in one of `states`, with their steps, attempts and logs. */

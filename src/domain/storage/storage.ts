@@ -9,7 +9,7 @@ import { CheckResultEntity } from '../check.ts';
 import { ClientEntity } from '../client.ts';
 import { DeviceEntity } from '../device.ts';
 import { DomainError, toDomainError } from '../errors.ts';
-import { JobAttemptEntity, JobEntity, JobLogEntity, JobStepEntity } from '../job.ts';
+import { JobAttemptEntity, JobEntity, JobLogEntity, JobStepEntity, LaneEntity } from '../job.ts';
 import { BudgetEntity, LeaseEntity, ProcessEntity } from '../process.ts';
 import { DeliveryEntity, ReportEntity } from '../report.ts';
 import { ScheduleEntity, ScheduleSlotEntity } from '../schedule.ts';
@@ -35,6 +35,7 @@ export const entities = [
   LeaseEntity,
   ProcessEntity,
   BudgetEntity,
+  LaneEntity,
 ];
 
 /**

@@ -10,6 +10,12 @@ import { defaultPlaces, type JobLimits, type QueueName, type Registry } from './
  */
 const clientShare = 0.5;
 
+/**
+ * Jobs of a client that may wait in a queue for their next try before no more of its are handed over: once what failed
+ * them is mended, another client's must not find thousands before it.
+ */
+const retriesPerLane = 50;
+
 /** Jobs handed to the queue for each place in it: one that runs and some that wait, so that no place falls idle. */
 const handedOverPerPlace = 4;
 
@@ -75,9 +81,8 @@ export function mayStart(tx: Statements, id: string, limitsOf: (type: string) =>
 }
 
 /**
- * Chooses which waiting rows of a queue go next and gives them a place. The backlog stays in the database and a lane (a
- * client) with nothing in the queue goes before one that has much there, so a client's first job never waits behind
- * another's thousands.
+ * Chooses which waiting rows of a queue go next and gives them a place. The backlog stays in the database; the lane (the
+ * client) that holds least goes first, and of those that hold as much the one whose last turn is longest ago.
  *
  * @param types the job types this version knows; rows of others are left to a newer one
  */
@@ -116,9 +121,14 @@ export function admit(
     });
 
   const admitted: JobRow[] = [];
-  const open = new Set(lanes);
+  const turns = tx.laneTurns(queue);
+  let turn = Math.max(0, ...turns.values());
+  const retries = tx.waitingForRetry(queue);
+  const open = new Set(lanes.filter((lane) => (retries.get(lane) ?? 0) < retriesPerLane));
+  const before = (a: string, b: string) =>
+    (inLane.get(a) ?? 0) - (inLane.get(b) ?? 0) || (turns.get(a) ?? 0) - (turns.get(b) ?? 0);
   while (free > 0 && open.size > 0) {
-    const lane = [...open].reduce((a, b) => ((inLane.get(b) ?? 0) < (inLane.get(a) ?? 0) ? b : a));
+    const lane = [...open].reduce((a, b) => (before(b, a) < 0 ? b : a));
     const allowed = (inLane.get(lane) ?? 0) < perLane || lane === '' ? mayGo(lane) : [];
     const next = allowed.length > 0 ? tx.nextWaiting(queue, lane, allowed) : undefined;
     if (!next) {
@@ -128,6 +138,10 @@ export function admit(
     admitted.push(tx.admitJob(next.id, request.owner, request.until));
     add(lane, next.type);
     free -= 1;
+    turn += 1;
+    turns.set(lane, turn);
+    // Nobody to take turns with.
+    if (lanes.length > 1) tx.putLaneTurn(queue, lane, turn);
   }
   return admitted;
 }

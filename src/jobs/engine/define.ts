@@ -81,8 +81,8 @@ export interface JobContext extends BaseContext {
     key: string,
   ): Promise<z.infer<R>>;
   /**
-   * Keeps to the rate limit of an account with another party: takes one of its `perMinute` turns, or hands the job back
-   * to the queue until one is free, which uses up no try. All processes share the turns.
+   * Keeps to the rate limit of an account with another party, whose turns all processes share: goes on when it is the
+   * job's, or else hands the job back to the queue until then, which uses up no try. Once in a handler, first thing.
    */
   pace(account: string, perMinute: number): Promise<void>;
   /** Adds a job to the transaction of `record`; it starts once that is committed. Returns its id. */

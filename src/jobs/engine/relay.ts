@@ -95,9 +95,9 @@ export function createRelay(parts: {
 
   async function drain(): Promise<void> {
     for (;;) {
-      if (!storage.read.hasWaiting(now(), relayLimit())) return;
+      if (types.length === 0 || !storage.read.hasWaiting(types, now(), relayLimit())) return;
       const rows = await storage.write((tx) => [
-        ...tx.takeOverLeases(owner, types, now(), relayLimit(), batch),
+        ...tx.takeOverLeases(owner, queueNames, types, now(), relayLimit(), batch),
         ...queueNames.flatMap((queue) => admitTo(tx, queue)),
       ]);
       if (rows.length === 0) return;
@@ -119,10 +119,11 @@ export function createRelay(parts: {
     }
   }
 
-  async function compare(row: { id: string; type: string; attempt: number }): Promise<void> {
+  async function compare(row: { id: string; type: string; queue: string; attempt: number }): Promise<void> {
+    const queue = queueNames.find((name) => name === row.queue);
+    if (!queue) return;
     const policy = registry.job(row.type);
-    if (!policy) return;
-    const job = await promptly(queues.get(policy.queue).getJob(row.id), link);
+    const job = await promptly(queues.get(queue).getJob(row.id), link);
     const state = job ? await promptly(job.getState(), link) : 'unknown';
     if (state === 'unknown') {
       const returned = await storage.write((tx) => tx.returnToPending(row.id, row.attempt));
@@ -136,7 +137,7 @@ export function createRelay(parts: {
       };
       await storage.write((tx) => {
         if (!tx.buryJob(row.id, row.attempt, error, now())) return;
-        policy.abandon?.(tx, { id: row.id, state: 'dead', error });
+        policy?.abandon?.(tx, { id: row.id, state: 'dead', error });
       });
       await job?.remove();
     }
@@ -178,6 +179,11 @@ export function createRelay(parts: {
           .then(kick)
           .catch((error: unknown) => log.debug({ err: error }, 'Could not reconcile with the queue'));
       };
+      storage
+        .write((tx) => {
+          for (const type of types) tx.moveWaiting(type, registry.job(type)?.queue ?? 'general');
+        })
+        .catch((error: unknown) => log.warn({ err: error }, 'Waiting jobs were not moved to their queues'));
       every(clocks.pollMs, kick);
       every(clocks.reconcileMs, check);
       check();

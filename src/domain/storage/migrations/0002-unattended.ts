@@ -7,15 +7,28 @@ export class Unattended extends Migration {
     this.addSql(`alter table "jobs" add column "lane" text not null default ''`);
     this.addSql(`alter table "jobs" add column "serial_key" text null`);
     this.addSql(`alter table "jobs" add column "admitted" integer not null default 0`);
+    this.addSql(`alter table "jobs" add column "turn_at" text null`);
     this.addSql(`update "jobs" set "queue" = 'render' where "type" = 'report.generate'`);
     this.addSql(`update "jobs" set "queue" = 'mail' where "type" = 'report.send'`);
     this.addSql(`update "jobs" set "lane" = "client_id" where "client_id" is not null`);
-    this.addSql(`update "jobs" set "admitted" = 1 where "state" in ('queued', 'running')`);
+    // One that waits for its next try holds no place.
     this.addSql(
-      `create index "jobs_queue_state_admitted_lane_created_at_index" on "jobs" ("queue", "state", "admitted", "lane", "created_at")`,
+      `update "jobs" set "admitted" = 1 where "state" = 'running' or ("state" = 'queued' and "error" is null)`,
+    );
+    this.addSql(
+      `create index "jobs_queue_state_admitted_lane_type_created_at_index" on "jobs" ("queue", "state", "admitted", "lane", "type", "created_at")`,
     );
     this.addSql(`create index "jobs_serial_key_state_index" on "jobs" ("serial_key", "state")`);
     this.addSql(`create index "jobs_finished_at_index" on "jobs" ("finished_at")`);
+    this.addSql(`create index "jobs_created_at_index" on "jobs" ("created_at")`);
+    this.addSql(`
+      create table "lanes" (
+        "queue" text not null,
+        "lane" text not null,
+        "turn" integer not null,
+        primary key ("queue", "lane")
+      )
+    `);
     this.addSql(`
       create table "job_attempts" (
         "job_id" text not null,
@@ -69,6 +82,7 @@ export class Unattended extends Migration {
     this.addSql(
       `create unique index "schedule_slots_schedule_id_slot_unique" on "schedule_slots" ("schedule_id", "slot")`,
     );
+    this.addSql(`create index "schedule_slots_until_index" on "schedule_slots" ("until")`);
     this.addSql(`
       create table "leases" (
         "name" text not null primary key,

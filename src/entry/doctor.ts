@@ -93,8 +93,17 @@ function unattended(storage: Storage, now: Date): Answer {
   const all = storage.read.processes(now);
   const some = (count: number) => `${count} schedule${count === 1 ? '' : 's'}`;
   const name = ({ kind, host, pid }: WorkerProcess) => `${kind} on ${host} (pid ${pid})`;
-  const overdue = storage.read.dueSchedules(new Date(now.getTime() - onTimeMs).toISOString(), 1000).length;
-  const scheduled = storage.read.schedules().filter((schedule) => schedule.paused === 0).length;
+  const active = storage.read.schedules().filter((schedule) => schedule.paused === 0);
+  const scheduled = active.length;
+  const limit = new Date(now.getTime() - onTimeMs).toISOString();
+  const overdue = active.filter(({ next_at: next }) => next !== null && next <= limit).length;
+  const ahead = storage.read.schedulesAhead(new Date(now.getTime() + 3_600_000).toISOString());
+  if (ahead.length > 0) {
+    return bad(
+      `the clock was ahead: slots are decided up to ${ahead[0]?.cursor}, of ${ahead.map(({ name: n }) => n).join(', ')}`,
+      `Once the clock is right: msp-toolkit schedule pause ${ahead[0]?.name}, then resume it`,
+    );
+  }
   if (overdue > 0) {
     return bad(
       `${overdue} of ${some(scheduled)} overdue`,
@@ -119,11 +128,12 @@ async function redis(
   around: Surroundings,
   installationId: string,
 ): Promise<{ redis: Answer; workers: Answer; skewMs: number | null }> {
-  const [{ openRedisLink, unsafeSettings }, { openQueues }, { redisSettings }] = await Promise.all([
-    import('../jobs/engine/redis-link.ts'),
-    import('../jobs/engine/queues.ts'),
-    import('./redis-settings.ts'),
-  ]);
+  const [{ memoryProblem, openRedisLink, unsafeSettings }, { openQueues }, { redisSettings }] =
+    await Promise.all([
+      import('../jobs/engine/redis-link.ts'),
+      import('../jobs/engine/queues.ts'),
+      import('./redis-settings.ts'),
+    ]);
   const settings = redisSettings(around.config, around.home, around.environment, installationId);
   const link = openRedisLink({ ...settings, allowUnsafe: true }, around.log);
   const queues = openQueues(link, around.log);
@@ -134,7 +144,8 @@ async function redis(
     const started = performance.now();
     for (let i = 0; i < 10; i += 1) await connection.ping();
     const latency = (performance.now() - started) / 10;
-    const problems = await unsafeSettings(connection);
+    const memory = await memoryProblem(connection);
+    const problems = [...(await unsafeSettings(connection)), ...(memory ? [memory] : [])];
     const [seconds = 0, micros = 0] = (await connection.time()).map(Number);
     const skewMs = seconds * 1000 + micros / 1000 - around.clock.now().getTime();
     const where = `${link.embedded ? 'private' : 'external'}, ${link.address}, ${latency.toFixed(2)} ms`;

@@ -66,9 +66,10 @@ export async function createMetrics(toolkit: Toolkit): Promise<Metrics> {
   });
   const redisUp = new Gauge({ name: 'msp_redis_up', help: '1 if Redis answers', registers });
   const redisSeconds = new Gauge({ name: 'msp_redis_ping_seconds', help: 'Time of a ping', registers });
+  const sqliteUp = new Gauge({ name: 'msp_sqlite_up', help: '1 if the database takes writes', registers });
   const writeSeconds = new Gauge({
     name: 'msp_sqlite_commit_seconds',
-    help: 'Time of an empty commit',
+    help: 'Time of a commit',
     registers,
   });
   const bytes = new Gauge({
@@ -101,7 +102,13 @@ export async function createMetrics(toolkit: Toolkit): Promise<Metrics> {
     redisUp.set(answered ? 1 : 0);
     redisSeconds.set((performance.now() - asked) / 1000);
     const began = performance.now();
-    await storage.write(() => {});
+    const written = await storage
+      .write((tx) => tx.putSetting('last-scrape', now.toISOString()))
+      .then(
+        () => true,
+        () => false,
+      );
+    sqliteUp.set(written ? 1 : 0);
     writeSeconds.set((performance.now() - began) / 1000);
     for (const [file, path] of [
       ['database', storage.file],

@@ -1,5 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Telemetry } from 'bullmq';
 import { packageVersion } from './package-info.ts';
+
+/** How long sending what is left may take, in ms. */
+const closeMs = 2000;
 
 /** Traces of jobs on their way through the queues, sent by OTLP over HTTP. */
 export interface Tracing {
@@ -9,8 +13,8 @@ export interface Tracing {
 }
 
 /**
- * Sends traces to an OpenTelemetry collector. A job's trace leads from whoever asked for it over the queue to the worker
- * that ran it.
+ * Sends traces to an OpenTelemetry collector. A job's trace leads from whoever handed it to the queue (the one who asked,
+ * unless it had to wait for a place) to the worker that ran it.
  *
  * @param url such as http://localhost:4318/v1/traces
  */
@@ -42,6 +46,7 @@ export async function openTracing(url: string): Promise<Tracing> {
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
   return {
     telemetry: new BullMQOtel({ tracerName: 'msp-toolkit', version }),
-    close: () => provider.shutdown(),
+    // A collector that is away must not hold up whoever ends.
+    close: () => Promise.race([provider.shutdown(), delay(closeMs, undefined, { ref: false })]),
   };
 }

@@ -365,14 +365,18 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
 
   let schedulesOpening: Promise<Schedules> | undefined;
   const schedules = () =>
-    (schedulesOpening ??= Promise.all([import('../scheduler/schedules.ts'), engine()]).then(
-      async ([{ openSchedules }, running]) => {
+    (schedulesOpening ??= Promise.all([import('../scheduler/schedules.ts'), engine()])
+      .then(async ([{ openSchedules }, running]) => {
         const opened = openSchedules(running, who.actor);
         // Another process may have another configuration, or none; only serve takes away what is not in its own.
         await opened.follow(config.schedules, 'add');
         return opened;
-      },
-    ));
+      })
+      .catch((error: unknown) => {
+        // A database that was busy for once must not keep a long-lived process from asking again.
+        schedulesOpening = undefined;
+        throw error;
+      }));
   const schedulers: RunningScheduler[] = [];
 
   async function startScheduler(
@@ -381,7 +385,9 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     const { startScheduler: begin } = await import('../scheduler/scheduler.ts');
     const running = await engine();
     await running.link.ready();
-    await (await schedules()).follow(config.schedules, 'replace');
+    // Without a configuration nothing says that those it once named are to go.
+    const configured = loaded.file !== undefined || typeof options.config === 'object';
+    await (await schedules()).follow(config.schedules, configured ? 'replace' : 'add');
     const { keepDays, keepFailedDays } = config.jobs;
     const scheduler = begin(running, { retention: { keepDays, keepFailedDays }, ...clocks });
     schedulers.push(scheduler);

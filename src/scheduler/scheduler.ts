@@ -51,32 +51,38 @@ export function startScheduler(
   const owner = newId();
   let leads = false;
   let leasedAt = Number.NEGATIVE_INFINITY;
-  let closed = false;
+  const stopped = new AbortController();
   let comparedAt = Number.NEGATIVE_INFINITY;
-  let tidiedAt = Number.NEGATIVE_INFINITY;
+  let tidied = { at: performance.now(), wall: clock.now().getTime() };
   let revision = '';
 
-  async function account(scheduleId: string): Promise<void> {
+  /** Answers with whether more of its slots have come due than `limit`. */
+  async function account(scheduleId: string, limit?: number): Promise<boolean> {
     const { jobs, lagsMs, more } = await storage.write((tx) =>
-      accountFor(tx, engine, scheduleId, clock.now()),
+      accountFor(tx, engine, scheduleId, clock.now(), limit),
     );
     if (jobs.length > 0) engine.relay.kick();
     for (const lag of lagsMs) options.onLag?.(lag);
-    if (more && !closed) await account(scheduleId);
+    return more;
   }
 
   /** Accounts for whatever has come due. */
   async function sweepAll(): Promise<void> {
     for (;;) {
-      // Not too many in one commit: others want to write as well.
+      // Not too much in one commit, however long nobody was there: others want to write as well.
       const due = storage.read.dueSchedules(clock.now().toISOString(), 100);
-      const outcomes = await Promise.allSettled(due.map(account));
+      const outcomes = await Promise.allSettled(due.map((id) => account(id, 3)));
       const failed = outcomes.find((outcome) => outcome.status === 'rejected');
       if (failed) {
         log.error({ err: failed.reason as unknown }, 'A slot could not be accounted for; it is tried again');
         return;
       }
-      if (due.length < 100 || closed) return;
+      for (const [index, id] of due.entries()) {
+        const outcome = outcomes[index];
+        let more = outcome?.status === 'fulfilled' && outcome.value;
+        while (more) more = (await account(id)) && !stopped.signal.aborted;
+      }
+      if (due.length < 100 || stopped.signal.aborted) return;
     }
   }
 
@@ -123,8 +129,11 @@ export function startScheduler(
     if (changed || performance.now() - comparedAt >= clocks.reconcileMs) {
       await reconcile().catch((error: unknown) => log.debug({ err: error }, 'Redis is away; ticks wait'));
     }
-    if (performance.now() - tidiedAt >= clocks.tidyMs) {
-      tidiedAt = performance.now();
+    if (performance.now() - tidied.at >= clocks.tidyMs) {
+      const before = tidied;
+      tidied = { at: performance.now(), wall: clock.now().getTime() };
+      // A clock that is suddenly far ahead makes everything look old.
+      if (tidied.wall - before.wall > tidied.at - before.at + 3_600_000) return;
       const forgotten = await tidyUp(engine, options.retention);
       if (forgotten > 0) log.info({ jobs: forgotten }, 'Jobs that had their time were forgotten');
     }
@@ -145,7 +154,7 @@ export function startScheduler(
     leads: () => leads,
     reconcile: async () => (leads ? reconcile() : undefined),
     async close() {
-      closed = true;
+      stopped.abort();
       clearInterval(timer);
       clearTimeout(alarm);
       await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 3000).unref())]);

@@ -6,6 +6,8 @@ import { DomainError, parseChanges, parseWith, toDomainError } from '../domain/e
 import {
   cronProblem,
   dueAt,
+  dueSlots,
+  jitterProblem,
   nextSlot,
   type Preview,
   type Schedule,
@@ -45,7 +47,7 @@ function toSchedule(row: ScheduleRow): Schedule {
   };
 }
 
-type Work = Pick<ScheduleWish, 'cron' | 'timezone' | 'jobType' | 'payload'>;
+type Work = Pick<ScheduleWish, 'cron' | 'timezone' | 'jobType' | 'payload' | 'jitterSeconds'>;
 
 /** What is wrong with a schedule, in words; empty if nothing is. */
 function problemsOf(registry: Registry, wish: Work, now: Date): string[] {
@@ -60,7 +62,7 @@ function problemsOf(registry: Registry, wish: Work, now: Date): string[] {
       problems.push(toDomainError(error).message.replace(/\.$/, ''));
     }
   }
-  const problem = cronProblem(wish, now);
+  const problem = cronProblem(wish, now) ?? jitterProblem(wish, now);
   if (problem) problems.push(problem);
   return problems;
 }
@@ -171,19 +173,33 @@ export function openSchedules(engine: Engine, actor: string): Schedules {
     if (found.source === 'command') return;
     throw new DomainError('SCHEDULE_FIXED', `The schedule "${found.name}" stands in the configuration.`, {
       details: { schedule: found.name },
-      hint: 'Change it there and start serve again; pause and resume work from here.',
+      hint: 'Change it there; serve takes it over when it starts. Pause and resume work from here.',
     });
   }
 
-  /** Decides by the old terms about what has come due, before the terms change. */
-  function closeBooks(tx: Statements, found: ScheduleRow): ScheduleRow {
-    while (accountFor(tx, engine, found.id, clock.now()).more);
-    return row(tx, found.id);
+  /** Decides by the old terms about what has come due, before the terms change; in several commits if need be. */
+  async function closeBooks(id: string): Promise<void> {
+    while (await storage.write((tx) => accountFor(tx, engine, id, clock.now()).more));
+    engine.relay.kick();
   }
 
-  function setPaused(name: string, paused: boolean): Promise<Schedule> {
+  /** Takes back what was decided while the clock was ahead of its time, so that those slots come again. */
+  function takeBack(tx: Statements, found: ScheduleRow): void {
+    const now = clock.now();
+    if (found.cursor <= now.toISOString()) return;
+    tx.forgetFutureSlots(found.id, now.toISOString());
+    const last = tx.slots(found.id, 1)[0];
+    if (!last || last.until <= now.toISOString()) return;
+    const timing = { id: found.id, cron: found.cron, timezone: found.timezone, jitterSeconds: 0 };
+    const past = dueSlots(timing, new Date(last.slot), now, last.count).slots;
+    tx.cutSlots(found.id, last.slot, past.at(-1)?.toISOString() ?? last.slot, past.length + 1);
+  }
+
+  async function setPaused(name: string, paused: boolean): Promise<Schedule> {
+    await closeBooks(row(storage.read, name).id);
     return storage.write((tx) => {
-      const found = closeBooks(tx, row(tx, name));
+      const found = row(tx, name);
+      takeBack(tx, found);
       tx.putSchedule(rowOf({ ...wishOf(found), paused }, found.source, found));
       audit(tx, paused ? 'pause' : 'resume', found.name);
       return toSchedule(row(tx, name));
@@ -236,14 +252,17 @@ export function openSchedules(engine: Engine, actor: string): Schedules {
       });
     },
 
-    update(name, input) {
+    async update(name, input) {
       const changes = parseChanges(scheduleChangesSchema, input);
+      const before = row(storage.read, name);
+      assertByCommand(before);
+      assertValid(registry, { ...wishOf(before), ...changes } as ScheduleWish, clock.now());
+      await closeBooks(before.id);
       return storage.write((tx) => {
-        const found = closeBooks(tx, row(tx, name));
-        assertByCommand(found);
+        const found = row(tx, name);
         const wish = { ...wishOf(found), ...changes } as ScheduleWish;
-        assertValid(registry, wish, clock.now());
         assertClient(tx, wish.payload);
+        takeBack(tx, found);
         tx.putSchedule(rowOf(wish, 'command', found));
         audit(tx, 'update', found.name, changes);
         return toSchedule(row(tx, name));
@@ -274,6 +293,8 @@ export function openSchedules(engine: Engine, actor: string): Schedules {
     async follow(wishes, how) {
       if (wishes.length === 0 && how === 'add') return;
       checkSchedules(registry, wishes, clock.now());
+      for (const { id } of storage.read.schedules().filter(({ source }) => source === 'configuration'))
+        await closeBooks(id);
       await storage.write((tx) => {
         for (const wish of wishes) {
           const found = tx.scheduleNamed(wish.name);
@@ -291,7 +312,6 @@ export function openSchedules(engine: Engine, actor: string): Schedules {
             found,
           );
           if (!found || !sayTheSame(found, now)) {
-            if (found) closeBooks(tx, found);
             tx.putSchedule(now);
             audit(tx, found ? 'update' : 'add', wish.name, { ...wish });
           }

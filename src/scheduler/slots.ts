@@ -5,7 +5,7 @@ import type { Statements } from '../domain/storage/statements.ts';
 import type { Engine } from '../jobs/engine/engine.ts';
 
 /** How many slots one transaction accounts for; a schedule that slept for months takes several. */
-const slotsAtOnce = 500;
+const slotsAtOnce = 200;
 
 /** How many runs of a schedule may wait for each other before further ones are skipped. */
 const longestQueue = 100;
@@ -28,7 +28,13 @@ export interface Accounted {
  * Accounts for every slot of a schedule that has come due since it was last looked at: each is run, skipped or missed,
  * with the reason, and its trace and its job are committed together. Doing it again, from any process, changes nothing.
  */
-export function accountFor(tx: Statements, engine: Engine, scheduleId: string, now: Date): Accounted {
+export function accountFor(
+  tx: Statements,
+  engine: Engine,
+  scheduleId: string,
+  now: Date,
+  limit = slotsAtOnce,
+): Accounted {
   const accounted: Accounted = { jobs: [], lagsMs: [], more: false };
   const row = tx.schedule(scheduleId);
   if (!row?.next_at || row.next_at > now.toISOString()) return accounted;
@@ -38,7 +44,7 @@ export function accountFor(tx: Statements, engine: Engine, scheduleId: string, n
     timezone: row.timezone,
     jitterSeconds: row.jitter_seconds,
   };
-  const { slots, next, complete } = dueSlots(timing, new Date(row.cursor), now, slotsAtOnce);
+  const { slots, next, complete } = dueSlots(timing, new Date(row.cursor), now, limit);
   const newest = complete ? slots.at(-1) : undefined;
   const rule = { misfire: row.misfire, misfireWindowSeconds: row.misfire_window_seconds };
   for (const slot of slots) {

@@ -7,7 +7,7 @@ import {
 } from 'bullmq';
 import { nowIso } from '../domain/clock.ts';
 import { DomainError, type ErrorShape, parseWith, toDomainError } from '../domain/errors.ts';
-import { mask } from '../domain/mask.ts';
+import { mask, maskText } from '../domain/mask.ts';
 import type { AttemptOutcome, JobState } from '../domain/job.ts';
 import type { Statements } from '../domain/storage/statements.ts';
 import type { ChildDefinition, JobDefinition, Outcome } from '../jobs/engine/define.ts';
@@ -53,6 +53,13 @@ async function obeying<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 /** An error as it is kept and shown later: without secrets. */
 function stored(error: DomainError | null): ErrorShape | null {
   return error && (mask(error.toJSON()) as ErrorShape);
+}
+
+/** An error as the queue, and whoever traces it, may see it. */
+function queueError(error: DomainError): Error {
+  const shown = new Error(maskText(error.message));
+  shown.stack = `${error.name}: ${shown.message}`;
+  return shown;
 }
 
 /** Whether the queue will try once more after this failure. */
@@ -106,7 +113,7 @@ export async function runChild(
   } catch (error) {
     if (stopped === 'shutdown') return await putBack(queueJob, token);
     const known = toDomainError(error);
-    throw known.retryable ? known : new UnrecoverableError(known.message);
+    throw known.retryable ? queueError(known) : new UnrecoverableError(maskText(known.message));
   } finally {
     unregister();
   }
@@ -245,13 +252,13 @@ export async function runJob(
     const how = known.code === 'JOB_TIMEOUT' ? 'timed-out' : 'failed';
     if (!known.retryable) {
       await end('failed', how, known);
-      throw new UnrecoverableError(known.message);
+      throw new UnrecoverableError(maskText(known.message));
     }
     if (hasTriesLeft(queueJob)) {
       await leave(how, known, (tx) => tx.requeueAttempt(id, attempt, stored(known)));
       engine.relay.kick();
     } else await end('dead', how, known);
-    throw known;
+    throw queueError(known);
   } finally {
     clearTimeout(timer);
     unregister();

@@ -242,8 +242,10 @@ describe('serve', () => {
     ])
       expect(text).toMatch(line);
     expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(404);
-    const second = start(['serve'], { home, env: { MSP_METRICS_PORT: String(port) } });
-    expect(await once(second, 'exit')).toEqual([2, null]);
+    const second = await serve(home, { MSP_METRICS_PORT: String(port) });
+    expect(second.stderr()).toContain(`can't be served on port ${port}`);
+    second.child.kill('SIGTERM');
+    await once(second.child, 'exit');
     child.kill('SIGTERM');
     await once(child, 'exit');
   });

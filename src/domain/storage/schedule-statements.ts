@@ -112,7 +112,8 @@ export function scheduleStatements(sql: Prepare) {
       if (slot.jobId === null) {
         const { changes } = sql(
           `update schedule_slots set until = @slot, count = count + 1, at = @at
-           where id = (select max(id) from schedule_slots where schedule_id = @scheduleId)
+           where id = (select id from schedule_slots where schedule_id = @scheduleId and slot < @slot
+                       order by slot desc limit 1)
              and outcome = @outcome and reason = @reason and job_id is null and until < @slot`,
         ).run({ ...slot, scheduleId });
         if (changes === 1) return;
@@ -121,6 +122,32 @@ export function scheduleStatements(sql: Prepare) {
         `insert into schedule_slots (schedule_id, slot, until, count, outcome, reason, job_id, at)
          values (@scheduleId, @slot, @slot, 1, @outcome, @reason, @jobId, @at)`,
       ).run({ ...slot, scheduleId });
+    },
+
+    /** Slots that are yet to come and were decided already, without a job: the clock had been ahead. */
+    forgetFutureSlots(scheduleId: string, now: string): void {
+      sql('delete from schedule_slots where schedule_id = ? and slot > ? and job_id is null').run(
+        scheduleId,
+        now,
+      );
+    },
+
+    /** A line that reaches into the future, cut to `count` slots until `until`. */
+    cutSlots(scheduleId: string, slot: string, until: string, count: number): void {
+      sql('update schedule_slots set until = ?, count = ? where schedule_id = ? and slot = ?').run(
+        until,
+        count,
+        scheduleId,
+        slot,
+      );
+    },
+
+    /** Schedules whose slots have been decided up to a time after `time`. */
+    schedulesAhead(time: string): { name: string; cursor: string }[] {
+      return sql('select name, cursor from schedules where cursor > ? order by name').all(time) as {
+        name: string;
+        cursor: string;
+      }[];
     },
 
     /** What became of the newest slots, newest first. */

@@ -33,6 +33,12 @@ export function createStatements(db: Database.Database) {
       return read.get(key) as string;
     },
 
+    putSetting(key: string, value: string): void {
+      sql(
+        'insert into settings (key, value) values (?, ?) on conflict (key) do update set value = excluded.value',
+      ).run(key, value);
+    },
+
     ...admissionStatements(sql),
     ...jobStatements(sql),
     ...operationStatements(sql),

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { QueueName } from '../../jobs/engine/define.ts';
+import { toDomainError } from '../../domain/errors.ts';
 import type { CommandContext } from './context.ts';
 
 /** How long jobs may go on after SIGTERM before they go back to the queue, in ms. */
@@ -68,10 +69,20 @@ export async function runWorkers(
   const { storage, log, config, home } = toolkit.parts;
   const { serviceNotices } = await import('../systemd.ts');
   // A database that takes no writes leaves every job undone, and a new start may mend it.
-  const service = serviceNotices(context.environment, log, () => storage.write(() => {}));
+  const service = serviceNotices(context.environment, log, () =>
+    storage.write((tx) => tx.putSetting('last-watchdog', new Date().toISOString())),
+  );
   const { createMetrics, serveMetrics } = await import('../metrics.ts');
   const metrics = config.metrics.port === undefined ? undefined : await createMetrics(toolkit);
-  const served = metrics && (await serveMetrics(metrics, config.metrics.port ?? 0));
+  // Several processes may share one configuration; the first has the port, and none stops for want of it.
+  const served = metrics
+    ? await serveMetrics(metrics, config.metrics.port ?? 0).catch((error: unknown) => {
+        const { message, hint } = toDomainError(error);
+        log.warn({ err: error }, message);
+        context.output.note(`${message} ${hint ?? ''}`);
+        return undefined;
+      })
+    : undefined;
   const workers = await toolkit.startWorkers({
     ...(queues ? { queues } : {}),
     concurrency: concurrency

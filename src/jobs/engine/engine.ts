@@ -339,22 +339,21 @@ export function openEngine(parts: {
     },
 
     async retryAll(filter, requestedBy) {
-      const at = nowIso(clock);
-      const again = await storage.write((tx) =>
-        tx.jobs({ ...filter, limit: -1 }).filter(({ id }) => {
-          if (!tx.retryJob(id)) return false;
-          tx.addAudit({
-            at,
-            actor: requestedBy,
-            action: 'job.retry',
-            subject: `job:${id}`,
-            details: { filter },
-          });
-          return true;
-        }),
-      );
-      relay.kick();
-      return again.map(({ id }) => toJob(row(id)));
+      const ids = storage.read.jobs({ ...filter, limit: -1 }).map(({ id }) => id);
+      const again: string[] = [];
+      for (let start = 0; start < ids.length; start += 200) {
+        const retried = await storage.write((tx) =>
+          ids.slice(start, start + 200).filter((id) => {
+            if (!tx.retryJob(id)) return false;
+            const act = { at: nowIso(clock), actor: requestedBy, action: 'job.retry', subject: `job:${id}` };
+            tx.addAudit({ ...act, details: { filter } });
+            return true;
+          }),
+        );
+        again.push(...retried);
+        relay.kick();
+      }
+      return again.map((id) => toJob(row(id)));
     },
 
     async close() {

@@ -32,14 +32,22 @@ export function queueOptions(policy: Policy, jobId: string): JobsOptions {
 /** Rejects with REDIS_UNAVAILABLE when `work` has not ended within a second: a queue may wait for ever by itself. */
 export async function promptly<T>(work: Promise<T>, link: RedisLink): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
+  let answered = false;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      // A connection that has gone silent would stay so; the next call gets a new one.
-      link.renew();
-      reject(new Error('no answer within 1 s'));
+      // This process may have been busy itself: an answer that has arrived meanwhile is read first.
+      setImmediate(() => {
+        if (answered) return;
+        // A connection that has gone silent would stay so; the next call gets a new one.
+        link.renew();
+        reject(new Error('no answer within 1 s'));
+      });
     }, 1000);
   });
-  work.catch(() => {});
+  work.then(
+    () => (answered = true),
+    () => (answered = true),
+  );
   try {
     return await Promise.race([work, late]);
   } catch (error) {

@@ -50,7 +50,7 @@ export interface RedisLink {
  */
 const silentMs = 15_000;
 
-/** What about a server could lose or hold up jobs, in words. */
+/** Which settings of a server could lose jobs, in words. */
 export async function unsafeSettings(connection: Redis): Promise<string[]> {
   const problems: string[] = [];
   const info = await connection.info();
@@ -58,13 +58,17 @@ export async function unsafeSettings(connection: Redis): Promise<string[]> {
   const policy = value('maxmemory_policy');
   if (policy !== 'noeviction')
     problems.push(`maxmemory-policy is ${policy}: jobs would be evicted when memory is short`);
-  const [used, most] = [Number(value('used_memory')), Number(value('maxmemory'))];
-  if (most > 0 && used > 0.9 * most)
-    problems.push(
-      `${Math.round((100 * used) / most)} % of its memory is used: no more jobs could be handed over`,
-    );
   if (value('aof_enabled') !== '1') problems.push('appendonly is off: jobs would be lost in a crash');
   return problems;
+}
+
+/** A server whose memory is nearly used up takes no more jobs; those it has are still worked off. */
+export async function memoryProblem(connection: Redis): Promise<string | undefined> {
+  const info = await connection.info('memory');
+  const value = (key: string) => Number(new RegExp(`^${key}:(\\d+)`, 'm').exec(info)?.[1]);
+  const [used, most] = [value('used_memory'), value('maxmemory')];
+  if (!(most > 0) || used <= 0.9 * most) return undefined;
+  return `${Math.round((100 * used) / most)} % of its memory is used: soon no more jobs can be handed over`;
 }
 
 function withoutPassword(url: string): string {

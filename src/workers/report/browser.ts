@@ -114,7 +114,10 @@ export function createBrowserPool(settings: BrowserSettings & { sandbox: boolean
         current = undefined;
         throw error;
       });
-      const lease = await current;
+      const asked: Promise<Lease> = current;
+      const lease = await asked;
+      // Another may have found it worn out in the same moment and launched the next one.
+      if (current !== asked) continue;
       serving = lease;
       if (lease.browser.connected && !lease.bad && lease.served < pagesPerBrowser) {
         lease.pages += 1;

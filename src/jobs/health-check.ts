@@ -57,6 +57,7 @@ async function checkClient(
   context.progress(10, `measuring ${devices.length} device${devices.length === 1 ? '' : 's'}`);
   const results = await measureAll(context, wish.clientId, devices, wish.checks);
   context.progress(90, 'recording the results');
+  context.log.info({}, `${results.length} results of ${devices.length} devices`);
   const statusesFound = results.map((r) => r.status);
   return {
     result: {

@@ -556,6 +556,20 @@ describe('doctor', () => {
     expect(code).toBe(0);
   });
 
+  test('names what an external Redis could lose, also where that is allowed', async () => {
+    const { url } = await externalRedis(['--appendonly', 'no', '--maxmemory-policy', 'allkeys-lru']);
+    const { code, json } = await cli(['doctor', '--json'], {
+      home: await scratchHome(),
+      env: { MSP_REDIS_URL: url, MSP_REDIS_ALLOW_UNSAFE: 'true' },
+    });
+    const redis = json<{ name: string; status: string; message: string }[]>().find((f) => f.name === 'redis');
+    expect(redis).toMatchObject({
+      status: 'error',
+      message: expect.stringMatching(/allkeys-lru.*appendonly is off/),
+    });
+    expect(code).toBe(1);
+  });
+
   test('names a browser and a mail server that are not there, and goes on with the rest', async () => {
     const env = { MSP_REPORTING_BROWSER: '/nonexistent', MSP_MAIL_HOST: '127.0.0.1', MSP_MAIL_PORT: '1' };
     const { code, json } = await cli(['doctor', '--json'], { home: await scratchHome(), env });

@@ -2,13 +2,13 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { cli, start } from '../support/cli.ts';
 import { scratchHome, until } from '../support/home.ts';
-import { externalRedis } from '../support/redis.ts';
+import { externalRedis, freePort } from '../support/redis.ts';
 
 const payload = JSON.stringify({ clientId: 'acme-corp', checks: ['memory'] });
 const hourly = ['schedule', 'add', '--name', 'hourly', '--cron', '0 * * * *', '--job', 'health.check'];
@@ -165,6 +165,8 @@ test('serve killed, its Redis wiped, and started again: the schedule tells what 
   // Two slots go by while nobody is there.
   const back = Date.now() + 5000;
   await until('time has passed', () => Date.now() > back);
+  const found = (await cli(['doctor', '--json'], { home })).json<{ name: string; message: string }[]>();
+  expect(found.find(({ name }) => name === 'serve')?.message).toMatch(/without a word since|overdue/);
   const { child } = await serve(home);
   await until('it runs again', async () => (await shown(home, 'often')).totals.run > before + 1);
   await until('and its jobs end', async () =>
@@ -369,12 +371,3 @@ describe('a job of any type', () => {
     expect(lines.map(({ attempt }) => attempt)).toEqual([1, 2]);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

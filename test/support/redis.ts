@@ -8,7 +8,8 @@ import { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
 import { until } from './home.ts';
 
-async function freePort(): Promise<number> {
+/** A port of loopback that nobody listens on now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -108,3 +108,21 @@ test('the first line points editors at the schema, which knows every section', (
     Object.keys(parseConfig({}, {})),
   );
 });
+
+test.each([
+  [{ jobs: { keepDays: 3 } }, 'jobs.keepDays'],
+  [{ jobs: { keepFailedDays: 1 } }, 'jobs.keepFailedDays'],
+  [{ jobs: { limits: { 'health.check': { atOnce: 0 } } } }, 'jobs.limits.health.check.atOnce'],
+  [{ metrics: { port: 70_000 } }, 'metrics.port'],
+  [{ telemetry: { otlpUrl: 'collector:4318' } }, 'telemetry.otlpUrl'],
+])(
+  '%j is refused: nothing may be forgotten sooner than an idempotency key holds, and the like',
+  (config, path) => {
+    expect(() => parseConfig(config as never, {})).toThrow(
+      expect.objectContaining({
+        code: 'CONFIG_INVALID',
+        details: expect.objectContaining({ problems: [expect.objectContaining({ path })] }),
+      }),
+    );
+  },
+);

@@ -297,6 +297,8 @@ describe('a health check', () => {
     const home = await withClient();
     await cli(['client', 'add', '--name', 'Other'], { home });
     await cli(['device', 'add', '--client-id', 'other', '--name', 'not-here'], { home });
+    await cli(['client', 'add', '--name', 'Gone'], { home });
+    await cli(['client', 'update', 'gone', '--status', 'suspended'], { home });
     const { code, json } = await cli(
       ['health', 'check', '--all', '--checks', 'cpu', '--json', '--exit-status'],
       { home },
@@ -584,6 +586,7 @@ test('help has examples, the version is that of the package, and neither fails',
   const help = await cli(['--help'], { home });
   expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('Examples:') });
   expect((await cli(['health', 'check', '--help'], { home })).stdout).toContain('Examples:');
+  expect((await cli(['health', 'check', '--help'], { home })).stdout).toMatch(/Global Options:[^]*--json/);
   const { version } = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8'));
   expect((await cli(['--version'], { home })).stdout).toBe(`${version}\n`);
 });

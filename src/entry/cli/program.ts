@@ -56,6 +56,7 @@ export async function createProgram(argv: readonly string[] | 'all', lifecycle: 
     .version(packageVersion(), '--version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .addHelpText('after', examples)
+    .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()
     // Errors are printed in one place, for people or as JSON.
     .configureOutput({ outputError: () => {} })

@@ -27,7 +27,7 @@ export async function withJob<R>(
   await finish(result, await jobOf(context, started.job.id));
 }
 
-/** The same for one client or, with --all, for every one at once. */
+/** The same for one client or, with --all, at once for every one that is neither inactive nor suspended. */
 export async function forClients<R, T>(
   context: CommandContext,
   id: unknown,
@@ -53,7 +53,11 @@ export async function forClients<R, T>(
     );
     return;
   }
-  const clients = await (await context.toolkit()).clients.list();
+  const all = await (await context.toolkit()).clients.list();
+  const resting = all.filter(({ status }) => status === 'inactive' || status === 'suspended');
+  const clients = all.filter((client) => !resting.includes(client));
+  if (resting.length > 0)
+    context.output.note(`Left out: ${resting.map(({ id, status }) => `${id} (${status})`).join(', ')}.`);
   const started = await Promise.all(clients.map((client) => work.start(client.id)));
   if (!own.wait) {
     const jobs = started.map((s) => s.job);

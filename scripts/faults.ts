@@ -42,7 +42,7 @@ Last run: ${days.join(' and ')}, Node ${process.versions.node}, ${cpus().length}
 | --- | --- | --- | --- |
 ${rows.join('\n')}
 
-Rescue times are those of the usual clocks: a lock lasts 10 s and is looked at every 5 s. The rows on schedules set the clocks
+Rescue times are those of the usual clocks: a lock lasts 7 s and is looked at every 2.5 s. The rows on schedules set the clocks
 of whole processes; the row on the full disk needs root, to make a small file system.
 `;
 writeFileSync(join(import.meta.dirname, '../docs/faults.md'), text);

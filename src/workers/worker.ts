@@ -21,7 +21,11 @@ export interface RescueClocks {
   relay?: RelayClocks;
 }
 
-export const defaultRescueClocks: RescueClocks = { lockMs: 10_000, stalledMs: 5000 };
+/**
+ * A killed worker's jobs are taken over after 5 to 10 s, and within 20 s even if the one that takes them over is killed
+ * before it has begun.
+ */
+export const defaultRescueClocks: RescueClocks = { lockMs: 7000, stalledMs: 2500 };
 
 export interface WorkerParts {
   link: RedisLink;

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { DomainError } from '../../domain/errors.ts';
 import type { Log } from '../../domain/log.ts';
 import { type Policy, type QueueName, queueNames } from './define.ts';
-import type { RedisLink } from './redis-link.ts';
+import { promptMs, type RedisLink } from './redis-link.ts';
 
 /** One BullMQ queue for each kind of work, for those who put jobs in. */
 export interface Queues {
@@ -40,9 +40,9 @@ export async function promptly<T>(work: Promise<T>, link: RedisLink): Promise<T>
         if (answered) return;
         // A connection that has gone silent would stay so; the next call gets a new one.
         link.renew();
-        reject(new Error('no answer within 1 s'));
+        reject(new Error(`no answer within ${promptMs} ms`));
       });
-    }, 1000);
+    }, promptMs);
   });
   work.then(
     () => (answered = true),

@@ -44,6 +44,9 @@ export interface RedisLink {
   stopServer(): Promise<void>;
 }
 
+/** How long whoever asks for something waits for an answer, in ms: a second at most, with what is around it. */
+export const promptMs = 900;
+
 /**
  * How long a worker waits for an answer before it takes its connection for dead, in ms; a network that swallows packets
  * never says so. BullMQ blocks for up to 10 s by itself.
@@ -121,8 +124,10 @@ export function openRedisLink(settings: RedisSettings, log: Log): RedisLink {
 
   /** Rejects unless the server answers within a second. */
   async function answer(connection: Redis): Promise<void> {
-    const limit = AbortSignal.timeout(1000);
-    const late = once(limit, 'abort').then(() => Promise.reject(new Error('no answer within 1 s')));
+    const limit = AbortSignal.timeout(promptMs);
+    const late = once(limit, 'abort').then(() =>
+      Promise.reject(new Error(`no answer within ${promptMs} ms`)),
+    );
     late.catch(() => {});
     if (connection.status !== 'ready')
       await Promise.race([once(connection, 'ready', { signal: limit }), late]);

@@ -26,12 +26,15 @@ faultTest('fullDisk', { short: 90_000, full: 180_000 }, async ({ figures }) => {
   const worker = await at.worker('fast');
   const count = full ? 300 : 40;
   let refused = 0;
-  const submit = async (n: number) => {
+  /** Whether it was accepted; if not, the error is a clear one. */
+  const submit = async (n: number): Promise<boolean> => {
     try {
       history.note('ack', (await engine.submit(work, { n, ms: 20 }, by)).id);
+      return true;
     } catch (error) {
       expect(error).toMatchObject({ code: expect.stringMatching(/^(DISK_FULL|DATABASE_UNUSABLE)$/) });
       refused += 1;
+      return false;
     }
   };
   // What the history notes needs room too, so it stands where there is some.
@@ -46,7 +49,7 @@ faultTest('fullDisk', { short: 90_000, full: 180_000 }, async ({ figures }) => {
     if (!written) break;
   }
   // The journal has some room of its own; when that is used up as well, nothing is accepted any more.
-  for (let n = 0; refused === 0 && n < 5000; n += 1) await submit(n);
+  for (let n = 0; n < 5000 && (await submit(n)); n += 1);
   const during = at.storage.read.countJobs();
   await rm(filler, { recursive: true });
   await until('all have ended after the disk had room', () => ended(at), 60_000);

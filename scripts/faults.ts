@@ -36,7 +36,7 @@ What is done to the engine on purpose, and what was found. \`npm run test:faults
 part is real: worker processes that are killed, a Redis server that is, full file systems, Chromium, SMTP. Each acknowledged
 job goes into an append-only file and is reconciled with the database at the end.
 
-Last run: ${days.join(' and ')}, Node ${process.versions.node}, ${cpus().length} cores, seed ${seeds.join(', ')}, ${minutes} minutes. ${held} of ${names.length} hold.
+Last run of each row: ${days.join(' and ')}, Node ${process.versions.node}, ${cpus().length} cores, seed ${seeds.join(', ')}, ${minutes} minutes. ${held} of ${names.length} hold.
 
 | fault | must hold | held | figures |
 | --- | --- | --- | --- |

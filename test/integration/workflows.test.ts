@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { scratchHome } from '../support/home.ts';
+import { scratchHome, until } from '../support/home.ts';
 import { mayMount, mountOver } from '../support/mount.ts';
 import { readPdf } from '../support/pdf.ts';
 import { receiver } from '../support/smtp.ts';
@@ -296,6 +296,37 @@ describe('a report', () => {
     await engine.cancel(job.id, 'test');
     expect(messages).toEqual([]);
     expect(port).toBeGreaterThan(0);
+  });
+
+  test('whose mail is given up says so in its delivery', async () => {
+    const { toolkit } = await testToolkit({ mail: { host: '127.0.0.1', port: 1, from: 'r@msp.example' } });
+    const { clientId } = await clientHere(toolkit);
+    await toolkit.startWorkers();
+    const wish = { clientId, template: 'health-report', format: 'markdown' } as const;
+    const { report } = await (await toolkit.reports.generate(wish)).result();
+    const { job } = await toolkit.reports.send(report.id, 'it@acme.example');
+    await until('its first try has failed', async () => (await toolkit.jobs.get(job.id)).error !== null);
+    expect((await toolkit.reports.get(report.id)).deliveries).toMatchObject([{ state: 'pending' }]);
+    await toolkit.jobs.cancel(job.id);
+    expect((await toolkit.reports.get(report.id)).deliveries).toMatchObject([{ state: 'failed' }]);
+  });
+
+  test('keeps to what the mail server takes in a minute', async () => {
+    const { port, messages } = await receiver();
+    const mail = { host: '127.0.0.1', port, from: 'r@msp.example', perMinute: 60 };
+    const { toolkit } = await testToolkit({ mail });
+    const { clientId } = await clientHere(toolkit);
+    await toolkit.startWorkers();
+    const wish = { clientId, template: 'health-report', format: 'markdown' } as const;
+    const { report } = await (await toolkit.reports.generate(wish)).result();
+    const sent = await Promise.all(
+      ['a', 'b', 'c'].map((name) => toolkit.reports.send(report.id, `${name}@acme.example`)),
+    );
+    const times = await Promise.all(
+      sent.map(async (started) => Date.parse((await started.result()).sentAt ?? '')),
+    );
+    expect(messages).toHaveLength(3);
+    expect(Math.max(...times) - Math.min(...times)).toBeGreaterThanOrEqual(1900);
   });
 
   test('to be mailed without a mail server is refused before a job is made', async () => {

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { toDomainError } from '../domain/errors.ts';
 import type { WorkerProcess } from '../domain/process.ts';
@@ -88,6 +89,17 @@ async function database(
   }
 }
 
+/** Whether a process of this machine is there no more, however fresh its last word. */
+function hasGone({ host, pid }: WorkerProcess): boolean {
+  if (host !== hostname()) return false;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ESRCH';
+  }
+}
+
 /** Who runs jobs and schedules, by the heartbeats in the database. */
 function unattended(storage: Storage, now: Date): Answer {
   const all = storage.read.processes(now);
@@ -110,14 +122,14 @@ function unattended(storage: Storage, now: Date): Answer {
       'Start, or start again: msp-toolkit serve. What was missed is told by: msp-toolkit schedule show NAME',
     );
   }
-  const silent = all.filter(({ alive }) => !alive);
+  const silent = all.filter((process) => !process.alive || hasGone(process));
   if (silent.length > 0) {
     return warning(
       `without a word since ${silent.map((process) => `${process.beatAt}: ${name(process)}`).join(', ')}`,
       'It was killed or its machine went down; its jobs were taken over. Start it again if it is missed.',
     );
   }
-  const serving = all.filter(({ kind }) => kind === 'serve');
+  const serving = all.filter((process) => process.kind === 'serve' && !silent.includes(process));
   if (serving.length > 0) return ok(`${serving.map(name).join(', ')}; ${some(scheduled)}`);
   return scheduled > 0
     ? warning(`nobody runs ${some(scheduled)}`, 'Start: msp-toolkit serve')

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { cronProblem, dueAt, dueSlots, judgeSlot, nextSlot } from '../../../src/domain/schedule.ts';
-import { previewRuns } from '../../../src/scheduler/schedules.ts';
+import { previewRuns } from '../../../src/scheduler/preview.ts';
 
 const at = (text: string) => new Date(text);
 const iso = (dates: (Date | null)[]) => dates.map((date) => date?.toISOString() ?? null);

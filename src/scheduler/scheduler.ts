@@ -73,16 +73,14 @@ export function startScheduler(
       const due = storage.read.dueSchedules(clock.now().toISOString(), 100);
       const outcomes = await Promise.allSettled(due.map((id) => account(id, 3)));
       const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-      if (failed) {
+      if (failed)
         log.error({ err: failed.reason as unknown }, 'A slot could not be accounted for; it is tried again');
-        return;
-      }
       for (const [index, id] of due.entries()) {
         const outcome = outcomes[index];
         let more = outcome?.status === 'fulfilled' && outcome.value;
         while (more) more = (await account(id)) && !stopped.signal.aborted;
       }
-      if (due.length < 100 || stopped.signal.aborted) return;
+      if (failed || due.length < 100 || stopped.signal.aborted) return;
     }
   }
 
@@ -114,7 +112,11 @@ export function startScheduler(
     clearTimeout(alarm);
     const next = storage.read.nextDue();
     const left = next === null ? Number.POSITIVE_INFINITY : Date.parse(next) - clock.now().getTime();
-    if (left > 0 && left < clocks.sweepMs) alarm = setTimeout(() => void sweep().catch(() => {}), left);
+    if (left > 0 && left < clocks.sweepMs) {
+      alarm = setTimeout(() => {
+        sweep().catch((error: unknown) => log.warn({ err: error }, 'The next round looks again'));
+      }, left);
+    }
   }
 
   async function round(): Promise<void> {

@@ -108,7 +108,7 @@ export function operationStatements(sql: Prepare) {
 
     forgetSlots(before: string, limit: number): number {
       return sql(
-        'delete from schedule_slots where id in (select id from schedule_slots where until < ? order by id limit ?)',
+        'delete from schedule_slots where id in (select id from schedule_slots where until < ? order by until limit ?)',
       ).run(before, limit).changes;
     },
   };

@@ -2,6 +2,7 @@ import { openSchedules } from '../src/scheduler/schedules.ts';
 import { startScheduler } from '../src/scheduler/scheduler.ts';
 import { benchEngine, empty } from './engine.ts';
 import { quantile, tidy } from './measure.ts';
+import { plainRetention, plainSettings } from '../test/support/settings.ts';
 
 const count = 1000;
 
@@ -23,7 +24,8 @@ export async function scheduleLag(home: string): Promise<Record<string, { p50: n
     all = resolve;
   });
   const scheduler = startScheduler(engine, {
-    retention: { keepDays: 30, keepFailedDays: 90 },
+    retention: plainRetention,
+    alerts: plainSettings.alerts,
     onLag(ms) {
       lags.push(ms);
       if (lags.length === count) all();

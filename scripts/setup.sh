@@ -49,10 +49,12 @@ have_browser || add browser
 have_fonts || add fonts
 have_cjk_fonts || add cjk-fonts
 have_keyring_library || add keyring-library
+have ping || add ping
 if $for_tests && [ "$(uname)" != Darwin ]; then
   have gnome-keyring-daemon || add keyring-daemon
   have dbus-run-session || add dbus
   have systemd-notify || add systemd
+  [ -x /usr/lib/nagios/plugins/check_load ] || [ -x /usr/lib64/nagios/plugins/check_load ] || add plugins
 fi
 
 package() {
@@ -61,6 +63,8 @@ package() {
     apt-get:browser) echo chromium ;; dnf:browser) echo chromium ;; brew:browser) echo chromium ;;
     apt-get:fonts) echo fonts-liberation ;; dnf:fonts) echo liberation-fonts ;;
     apt-get:cjk-fonts) echo fonts-wqy-microhei ;; dnf:cjk-fonts) echo wqy-microhei-fonts ;;
+    apt-get:ping) echo iputils-ping ;; dnf:ping) echo iputils ;;
+    apt-get:plugins) echo monitoring-plugins-basic ;; dnf:plugins) echo nagios-plugins-load nagios-plugins-users nagios-plugins-dummy ;;
     apt-get:keyring-library) echo libsecret-1-0 ;; dnf:keyring-library) echo libsecret ;;
     *:keyring-daemon) echo gnome-keyring ;;
     *:systemd) echo systemd ;;

@@ -2,6 +2,8 @@ import { defineEntity, p } from '@mikro-orm/sqlite';
 import type { InferEntity } from '@mikro-orm/sqlite';
 import { z } from 'zod';
 import { type Actor, recordAudit } from './audit.ts';
+import { businessHoursSchema } from './business-hours.ts';
+import { looseThresholdsSchema } from './check/thresholds.ts';
 import { nowIso } from './clock.ts';
 import { DomainError, parseChanges, parseWith } from './errors.ts';
 import type { Storage } from './storage/storage.ts';
@@ -49,9 +51,11 @@ export const timezoneSchema = z.string().refine((zone) => {
   }
 }, 'must be an IANA timezone such as Europe/Berlin');
 
-/** What a company wants to keep of a client; `slaTargetPercent` is what SLA reports compare with. */
+/** What a company wants to keep of a client. What is named here steers its monitoring and its reports. */
 export const clientMetadataSchema = z.looseObject({
-  slaTargetPercent: z.number().min(0).max(100).optional(),
+  slaTargetPercent: z.number().min(0).max(100).optional().describe('What SLA reports compare with.'),
+  thresholds: looseThresholdsSchema.optional().describe("Limits for all of the client's devices."),
+  businessHours: businessHoursSchema.optional().describe('When somebody is there to act.'),
 });
 
 const clientFields = {

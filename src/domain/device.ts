@@ -3,6 +3,8 @@ import type { InferEntity } from '@mikro-orm/sqlite';
 import { z } from 'zod';
 import { type Actor, recordAudit } from './audit.ts';
 import { ClientEntity, clientIdSchema, clientNotFound, nameSchema } from './client.ts';
+import { deviceChecksSchema } from './check/plan.ts';
+import { looseThresholdsSchema } from './check/thresholds.ts';
 import { DomainError, parseChanges, parseWith } from './errors.ts';
 import { v7 as newId } from 'uuid';
 import type { ProbeTarget } from './ports.ts';
@@ -33,8 +35,14 @@ export const DeviceEntity = defineEntity({
   uniques: [{ properties: ['client', 'name'] }],
 });
 
-/** Services that are expected to run on a device; a health check reports those that don't. */
-export const deviceMetadataSchema = z.looseObject({ services: z.array(z.string().min(1)).optional() });
+/** What a company wants to keep of a device. What is named here steers its health checks. */
+export const deviceMetadataSchema = z.looseObject({
+  services: z.array(z.string().min(1)).optional().describe('Services that are expected to run on it.'),
+  address: z.string().min(1).max(253).optional().describe('Where it is reached, if not by its name.'),
+  checks: deviceChecksSchema.optional().describe('What is checked on it, with settings.'),
+  thresholds: looseThresholdsSchema.optional().describe('Its own limits.'),
+  dependsOn: z.array(z.string().min(1)).optional().describe('Devices without which nobody can reach it.'),
+});
 
 export const deviceInputSchema = z.strictObject({
   clientId: clientIdSchema,

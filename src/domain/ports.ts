@@ -1,4 +1,7 @@
-import type { CheckName, Measurement } from './check.ts';
+import type { AlertMessage } from './alert/message.ts';
+import type { Measurement } from './check/check.ts';
+import type { Catalogue, Trend } from './check/check-type.ts';
+import type { PlannedCheck } from './check/plan.ts';
 import type { Device } from './device.ts';
 import type { ReportFormat } from './report.ts';
 import type { RmmAdapter } from './rmm.ts';
@@ -6,10 +9,11 @@ import type { RmmAdapter } from './rmm.ts';
 /** What a probe needs to know of a device; it never sees the database. */
 export type ProbeTarget = Pick<Device, 'id' | 'name' | 'type' | 'rmmDeviceId' | 'metadata'>;
 
+/** What is to be measured on a device. */
 export interface ProbeWish {
-  checks: readonly CheckName[];
-  /** `host:port` pairs for the network check. */
-  networkTargets: readonly string[];
+  checks: readonly PlannedCheck[];
+  /** Earlier values of the types that ask for them, by check and instance. */
+  trends: Readonly<Record<string, Readonly<Record<string, Trend>>>>;
 }
 
 /** Measures devices. A device that can't be measured is answered with `unknown` and the reason, not with an error. */
@@ -67,9 +71,21 @@ export interface ReportFiles {
   write(name: string, bytes: Buffer): Promise<string>;
 }
 
+/** Tells people of alerts. */
+export interface Channels {
+  /**
+   * Sends a message through a configured channel and answers with what the other side said. Throws CHANNEL_UNKNOWN,
+   * CHANNEL_REJECTED (not to be tried again), CHANNEL_UNAVAILABLE, or what a mailer throws.
+   */
+  send(channel: string, message: AlertMessage, signal: AbortSignal): Promise<{ response: string }>;
+}
+
 /** The outside world, as jobs see it. */
 export interface Ports {
+  /** Every check type there is. */
+  catalogue: Catalogue;
   prober: Prober;
+  channels: Channels;
   rmm: RmmAdapter;
   renderer: ReportRenderer;
   reportFiles: ReportFiles;

@@ -1,19 +1,32 @@
-import { bySeverity, type CheckName, type Status, summarize, type Summary, worst } from './check.ts';
+import { type Availability, deviceStretches, summarizeAvailability } from './availability.ts';
+import {
+  type AppliedLimits,
+  bySeverity,
+  type Status,
+  summarize,
+  type Summary,
+  worst,
+} from './check/check.ts';
 import type { Client } from './client.ts';
 import { type Device, listDevices } from './device.ts';
+import { type Grid, readGrid } from './history/grid.ts';
+import { readTimelines, type Span, timeInStates, type Timeline } from './history/spans.ts';
+import { toWindow } from './maintenance.ts';
 import type { Period } from './period.ts';
-import type { ResultRow } from './storage/record-statements.ts';
+import type { Settings } from './settings.ts';
+import type { StateRow } from './storage/check-statements.ts';
+import type { Level } from './storage/history-statements.ts';
 import type { Storage } from './storage/storage.ts';
 
-/** A value over time. `points` are [epoch ms, value], oldest first. */
+/** A value over time. `points` are [epoch ms, value], oldest first; null where there was no data. */
 export interface Series {
   device: string;
-  check: CheckName;
+  check: string;
   instance: string;
   unit: string;
   warning: number | null;
   critical: number | null;
-  points: [number, number][];
+  points: [number, number | null][];
   latest: number;
   min: number;
   max: number;
@@ -23,7 +36,7 @@ export interface Series {
 /** A stretch in which one thing was in warning or critical. `to` is null while it lasts. */
 export interface Incident {
   device: string;
-  check: CheckName;
+  check: string;
   instance: string;
   severity: Status;
   from: string;
@@ -32,12 +45,17 @@ export interface Incident {
   message: string;
 }
 
-/** Share of checks that found the thing working (healthy or warning) among those that could tell; null for no data. */
-export interface Availability {
-  name: string;
-  known: number;
-  unknown: number;
-  percent: number | null;
+/** How a thing stood at the end of the period. */
+export interface Latest {
+  device: string;
+  device_id: string;
+  check_name: string;
+  instance: string;
+  status: Status;
+  message: string;
+  value: number | null;
+  unit: string | null;
+  at: string;
 }
 
 export interface ReportDevice extends Pick<Device, 'name' | 'type' | 'lastSeen'> {
@@ -46,7 +64,7 @@ export interface ReportDevice extends Pick<Device, 'name' | 'type' | 'lastSeen'>
   system: string | null;
 }
 
-/** All that report templates may show. Every figure comes from a stored row; what has none is null or empty. */
+/** All that report templates may show. Every figure comes from what was stored; what has none is null or empty. */
 export interface ReportData {
   company: string;
   client: Client;
@@ -56,9 +74,11 @@ export interface ReportData {
   status: Status;
   summary: Summary;
   devices: ReportDevice[];
-  latest: ResultRow[];
-  checksInPeriod: number;
-  statusCounts: Summary;
+  latest: Latest[];
+  /** Values that were measured in the period. */
+  valuesInPeriod: number;
+  /** Whether anything at all could tell how things were. */
+  known: boolean;
   series: Series[];
   incidents: Incident[];
   availability: { overall: Availability; devices: Availability[]; checks: Availability[] };
@@ -68,26 +88,57 @@ export interface ReportData {
   workCounts: { succeeded: number; failed: number };
 }
 
+const dayMs = 86_400_000;
+
+/** Fine enough to see something, coarse enough for a chart. */
+function levelFor(ms: number): Level {
+  if (ms <= 2 * dayMs) return 'minute';
+  return ms <= 62 * dayMs ? 'hour' : 'day';
+}
+
 /** Collects what a report on `client` over `period` may show. */
 export async function buildReportData(
   storage: Storage,
   client: Client,
   period: Period,
-  options: { companyName: string; now: Date },
+  options: { companyName: string; now: Date } & Pick<Settings, 'maintenanceCounts'> & {
+      reachability: readonly string[];
+    },
 ): Promise<ReportData> {
-  const rows = storage.read.resultsBetween(client.id, period.from, period.to);
-  const latest = newestPerThing(rows).sort(
+  const { read } = storage;
+  const [from, to, now] = [Date.parse(period.from), Date.parse(period.to), options.now.getTime()];
+  const end = Math.min(to, now);
+  const devices = await listDevices(storage, { clientId: client.id });
+  const nameOf = new Map(devices.map((device) => [device.id, device.name]));
+  const timelines = readTimelines(read, { clientId: client.id, from, to, now });
+  const grid = readGrid(read, {
+    clientId: client.id,
+    timezone: client.timezone,
+    level: levelFor(end - from),
+    from,
+    to: Math.max(end, from),
+  });
+  const latest = latestOf(timelines, grid, nameOf, end).sort(
     (a, b) =>
       bySeverity(a.status, b.status) ||
       a.device.localeCompare(b.device) ||
       a.check_name.localeCompare(b.check_name),
   );
-  const devices = await listDevices(storage, { clientId: client.id });
-  const jobs = storage.read
+  const jobs = read
     .jobs({ clientId: client.id, limit: 1000 })
     .filter(
       (job) => job.finished_at !== null && job.finished_at >= period.from && job.finished_at < period.to,
     );
+  const windows = read.windows(client.id, period.from).map(toWindow);
+  const rules = { windows, maintenanceCounts: options.maintenanceCounts };
+  const span = { from, to: Math.max(end, from) };
+  const stretchesOf = (deviceId: string, of: readonly Timeline[], reachability: readonly string[] | null) =>
+    deviceStretches(of, { clientId: client.id, deviceId }, span, { ...rules, reachability });
+  const byDevice = devices.map((device) => {
+    const own = timelines.filter(({ thing }) => thing.device_id === device.id);
+    return { device, own, stretches: stretchesOf(device.id, own, options.reachability) };
+  });
+  const checks = [...new Set(timelines.map(({ thing }) => thing.check_name))].sort();
   const target = client.metadata['slaTargetPercent'];
   return {
     company: options.companyName,
@@ -109,14 +160,25 @@ export async function buildReportData(
       };
     }),
     latest,
-    checksInPeriod: rows.length,
-    statusCounts: summarize(rows.map((row) => row.status)),
-    series: seriesOf(rows),
-    incidents: incidentsOf(rows),
+    valuesInPeriod: grid.series.reduce((sum, s) => sum + s.count.reduce((a, b) => a + b, 0), 0),
+    known: timelines.some(({ spans }) => spans.some((s) => s.state !== 'unknown')),
+    series: seriesOf(grid, timelines, nameOf),
+    incidents: incidentsOf(timelines, nameOf),
     availability: {
-      overall: availabilityOf('all checks', rows),
-      devices: [...groupBy(rows, (row) => row.device)].map(([name, group]) => availabilityOf(name, group)),
-      checks: [...groupBy(rows, (row) => row.check_name)].map(([name, group]) => availabilityOf(name, group)),
+      overall: summarizeAvailability(
+        'all devices',
+        byDevice.map(({ stretches }) => stretches),
+      ),
+      devices: byDevice.map(({ device, stretches }) => summarizeAvailability(device.name, [stretches])),
+      checks: checks.map((check) =>
+        summarizeAvailability(
+          check,
+          byDevice.flatMap(({ device, own }) => {
+            const of = own.filter(({ thing }) => thing.check_name === check);
+            return of.length > 0 ? [stretchesOf(device.id, of, null)] : [];
+          }),
+        ),
+      ),
     },
     slaTargetPercent: typeof target === 'number' ? target : null,
     work: jobs.slice(0, 20).map((job) => ({ type: job.type, state: job.state, finishedAt: job.finished_at })),
@@ -127,25 +189,6 @@ export async function buildReportData(
   };
 }
 
-function groupBy<T>(rows: readonly T[], key: (row: T) => string): Map<string, T[]> {
-  return Map.groupBy(rows, key);
-}
-
-function thingOf(row: ResultRow): string {
-  return JSON.stringify([row.device_id, row.check_name, row.instance]);
-}
-
-/** The last row of each thing; of the things of one check on one device, only those its last run still saw. */
-export function newestPerThing(rows: readonly ResultRow[]): ResultRow[] {
-  const lastRun = new Map<string, string>();
-  for (const row of rows) lastRun.set(`${row.device_id} ${row.check_name}`, row.at);
-  const newest = new Map<string, ResultRow>();
-  for (const row of rows) {
-    if (lastRun.get(`${row.device_id} ${row.check_name}`) === row.at) newest.set(thingOf(row), row);
-  }
-  return [...newest.values()];
-}
-
 function systemOf(device: Device): string | null {
   const facts = device.metadata['facts'];
   return typeof facts === 'object' && facts !== null && 'system' in facts && typeof facts.system === 'string'
@@ -153,69 +196,147 @@ function systemOf(device: Device): string | null {
     : null;
 }
 
-function seriesOf(rows: readonly ResultRow[]): Series[] {
-  const measured = rows.filter((row) => row.value !== null && row.unit !== null);
-  return [...groupBy(measured, thingOf).values()].flatMap((group) => {
-    const last = group.at(-1);
-    if (!last || last.value === null || last.unit === null) return [];
-    const points = group.map((row): [number, number] => [Date.parse(row.at), row.value ?? 0]);
-    const values = points.map(([, value]) => value);
+function statusOf(span: Span): Status {
+  return span.state === 'unreachable' ? 'unknown' : span.state;
+}
+
+/** How each thing stood at the end; things that were checked no longer by then are left out. */
+function latestOf(
+  timelines: readonly Timeline[],
+  grid: Grid,
+  names: ReadonlyMap<string, string>,
+  end: number,
+): Latest[] {
+  return timelines.flatMap(({ thing, spans }): Latest[] => {
+    const last = spans.at(-1);
+    const gone = thing.retired_at !== null && Date.parse(thing.retired_at) <= end;
+    if (!last || gone) return [];
+    const device = names.get(thing.device_id) ?? thing.device_id;
+    const same = {
+      device,
+      device_id: thing.device_id,
+      check_name: thing.check_name,
+      instance: thing.instance,
+    };
+    if (Date.parse(thing.at) <= end) {
+      const [main] = JSON.parse(thing.vals) as { value: number | null; unit: string | null }[];
+      return [
+        {
+          ...same,
+          // What was measured too long before is not known any more.
+          status: last.until < end && Date.parse(thing.hold_until) < end ? 'unknown' : statusOf(last),
+          message: thing.message,
+          value: main?.value ?? null,
+          unit: main?.unit ?? null,
+          at: thing.at,
+        },
+      ];
+    }
+    const series = grid.series.find((s) => s.stateId === thing.id);
+    const index = series ? series.count.findLastIndex((n) => n > 0) : -1;
     return [
       {
-        device: last.device,
-        check: last.check_name,
-        instance: last.instance,
-        unit: last.unit,
-        warning: last.warning,
-        critical: last.critical,
-        points,
-        latest: last.value,
-        min: values.reduce((a, b) => Math.min(a, b)),
-        max: values.reduce((a, b) => Math.max(a, b)),
-        average: values.reduce((a, b) => a + b, 0) / values.length,
+        ...same,
+        status: statusOf(last),
+        message: last.message,
+        value: series && index >= 0 ? rounded(series.avg[index] ?? 0) : null,
+        unit: series?.unit ?? null,
+        at: new Date(last.until).toISOString(),
       },
     ];
   });
 }
 
-function incidentsOf(rows: readonly ResultRow[]): Incident[] {
-  const incidents: Incident[] = [];
-  for (const group of groupBy(rows, thingOf).values()) {
-    let open: Incident | undefined;
-    for (const row of group) {
-      const bad = row.status === 'warning' || row.status === 'critical';
-      if (bad && open) {
-        if (row.status === 'critical' && open.severity !== 'critical') {
-          open.severity = 'critical';
-          open.message = row.message;
-        }
-      } else if (bad) {
-        open = {
-          device: row.device,
-          check: row.check_name,
-          instance: row.instance,
-          severity: row.status,
-          from: row.at,
-          to: null,
-          minutes: null,
-          message: row.message,
-        };
-        incidents.push(open);
-      } else if (open && row.status === 'healthy') {
-        // An `unknown` in between says nothing about recovery, so it does not end an incident.
-        open.to = row.at;
-        open.minutes = (Date.parse(row.at) - Date.parse(open.from)) / 60_000;
-        open = undefined;
-      }
-    }
-  }
-  return incidents.sort((a, b) => b.from.localeCompare(a.from));
+/** Rolled-up values have about seven digits; what follows is noise. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(6));
 }
 
-function availabilityOf(name: string, rows: readonly ResultRow[]): Availability {
-  const { total, unknown, critical } = summarize(rows.map((row) => row.status));
-  const known = total - unknown;
-  return { name, known, unknown, percent: known === 0 ? null : ((known - critical) / known) * 100 };
+function limitsOf(thing: StateRow): { warning: number | null; critical: number | null } {
+  const limits = thing.limits === null ? null : (JSON.parse(thing.limits) as AppliedLimits);
+  const number = (limit: unknown) => (typeof limit === 'number' ? limit : null);
+  return { warning: number(limits?.warning), critical: number(limits?.critical) };
+}
+
+/** The main value of each thing over the period. */
+function seriesOf(grid: Grid, timelines: readonly Timeline[], names: ReadonlyMap<string, string>): Series[] {
+  return timelines.flatMap(({ thing, spans }): Series[] => {
+    const [main] = JSON.parse(thing.vals) as { name: string }[];
+    const series =
+      grid.series.find((s) => s.stateId === thing.id && s.value === main?.name) ??
+      grid.series.find((s) => s.stateId === thing.id);
+    if (!series || series.unit === null) return [];
+    const times = timeInStates(spans, grid.buckets);
+    const points = grid.buckets.flatMap(({ start }, i): [number, number | null][] => {
+      if ((series.count[i] ?? 0) > 0) return [[start, rounded(series.avg[i] ?? 0)]];
+      const time = times[i];
+      const held = time && time.healthy + time.warning + time.critical > 0;
+      return held ? [] : [[start, null]];
+    });
+    const filled = [...series.count.keys()].filter((i) => (series.count[i] ?? 0) > 0);
+    const total = filled.reduce((sum, i) => sum + (series.count[i] ?? 0), 0);
+    const last = filled.at(-1) ?? 0;
+    return [
+      {
+        device: names.get(thing.device_id) ?? thing.device_id,
+        check: thing.check_name,
+        instance: thing.instance,
+        unit: series.unit,
+        ...limitsOf(thing),
+        points: trimmed(points),
+        latest: rounded(series.avg[last] ?? 0),
+        min: rounded(Math.min(...filled.map((i) => series.min[i] ?? 0))),
+        max: rounded(Math.max(...filled.map((i) => series.max[i] ?? 0))),
+        average: rounded(
+          filled.reduce((sum, i) => sum + (series.avg[i] ?? 0) * (series.count[i] ?? 0), 0) / total,
+        ),
+      },
+    ];
+  });
+}
+
+/** Without the gaps before the first and after the last value. */
+function trimmed(points: [number, number | null][]): [number, number | null][] {
+  const first = points.findIndex(([, value]) => value !== null);
+  const last = points.findLastIndex(([, value]) => value !== null);
+  return first < 0 ? [] : points.slice(first, last + 1);
+}
+
+/** Stretches of warning and critical, newest first. What is unknown in between says nothing about recovery. */
+function incidentsOf(timelines: readonly Timeline[], names: ReadonlyMap<string, string>): Incident[] {
+  const incidents: Incident[] = [];
+  for (const { thing, spans } of timelines) {
+    let open: Incident | undefined;
+    const close = (at: number) => {
+      if (!open) return;
+      open.to = new Date(at).toISOString();
+      open.minutes = (at - Date.parse(open.from)) / 60_000;
+      open = undefined;
+    };
+    for (const span of spans) {
+      if (span.state === 'warning' || span.state === 'critical') {
+        if (!open) {
+          open = {
+            device: names.get(thing.device_id) ?? thing.device_id,
+            check: thing.check_name,
+            instance: thing.instance,
+            severity: span.state,
+            from: new Date(span.from).toISOString(),
+            to: null,
+            minutes: null,
+            message: span.message,
+          };
+          incidents.push(open);
+        } else if (span.state === 'critical' && open.severity !== 'critical') {
+          open.severity = 'critical';
+          open.message = span.message;
+        }
+      } else if (span.state === 'healthy') close(span.from);
+    }
+    const last = spans.at(-1);
+    if (thing.retired_at !== null && last) close(last.until);
+  }
+  return incidents.sort((a, b) => b.from.localeCompare(a.from));
 }
 
 /** "October 2026" for a calendar month, otherwise the first and the last day. */

@@ -12,7 +12,8 @@ export type Misfire = (typeof misfires)[number];
 export const overlaps = ['skip', 'queue', 'allow'] as const;
 export type Overlap = (typeof overlaps)[number];
 
-export const scheduleSources = ['command', 'configuration'] as const;
+export const scheduleSources = ['command', 'configuration', 'product'] as const;
+export type ScheduleSource = (typeof scheduleSources)[number];
 
 export const ScheduleEntity = defineEntity({
   name: 'Schedule',
@@ -160,6 +161,18 @@ function cronOf({ cron, timezone }: Pick<Schedule, 'cron' | 'timezone'>): Cron {
 /** The first time after `after` that the cron names, or null where there is none. */
 export function nextSlot(schedule: Pick<Schedule, 'cron' | 'timezone'>, after: Date): Date | null {
   return cronOf(schedule).nextRun(after);
+}
+
+/** The shortest time between two of the next slots, in ms; null where none or one comes. */
+export function shortestGapMs(schedule: Pick<Schedule, 'cron' | 'timezone'>, now: Date): number | null {
+  let shortest = Number.POSITIVE_INFINITY;
+  let slot = nextSlot(schedule, now);
+  for (let n = 0; slot && n < 3; n += 1) {
+    const next = nextSlot(schedule, slot);
+    if (next) shortest = Math.min(shortest, next.getTime() - slot.getTime());
+    slot = next;
+  }
+  return Number.isFinite(shortest) ? shortest : null;
 }
 
 /** What is wrong with a cron; undefined if it comes again after `now`. */

@@ -19,7 +19,11 @@ function unwrap(schema: z.ZodType): { type: z.ZodType; fallback: unknown } {
 function fields(section: z.ZodObject, inner: string): string[] {
   return Object.entries(section.shape).flatMap(([key, field]) => {
     const { type, fallback } = unwrap(field as z.ZodType);
-    const about = (field as z.ZodType).description;
+    const { description: about, examples = [] } = (field as z.ZodType).meta() ?? {};
+    // A setting whose default is not the schema's, but known all the same.
+    if (Array.isArray(examples) && examples.length > 0) {
+      return [`  # ${inner}# ${about}`, `  # ${inner}${key}: ${JSON.stringify(examples[0])}`];
+    }
     const empty = fallback === undefined || JSON.stringify(fallback) === '{}';
     return [
       ...(about ? [`  # ${inner}${about}`] : []),

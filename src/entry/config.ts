@@ -4,13 +4,25 @@ import { distance } from 'fastest-levenshtein';
 import type { Document, LineCounter } from 'yaml';
 import { z } from 'zod';
 import { jobLimitsSchema, shortestKeepDays } from '../domain/job.ts';
-import { thresholdsSchema } from '../domain/check.ts';
-import { timezoneSchema } from '../domain/client.ts';
+import { effectiveThresholds, thresholdsSchemaOf, wrongWayRound } from '../domain/check/thresholds.ts';
+import { tiers, timezoneSchema } from '../domain/client.ts';
 import { DomainError } from '../domain/errors.ts';
 import { scheduleInputSchema } from '../domain/schedule.ts';
+import { channelSchema } from '../workers/channels/index.ts';
+import { deniedByDefault, isNetwork } from '../workers/probes/guard.ts';
+import { catalogue } from '../workers/probes/index.ts';
 import { logLevels } from './config-levels.ts';
 
 export { logLevels };
+
+const checkName = z.enum(catalogue.map((type) => type.name));
+const thresholds = thresholdsSchemaOf(catalogue);
+
+/** Together with the defaults, which the limit that is not given comes from. */
+const allThresholds = thresholds.superRefine((settings, issue) => {
+  const wrong = wrongWayRound(effectiveThresholds(catalogue, [{ from: 'configuration', settings }]));
+  if (wrong) issue.addIssue({ code: 'custom', message: wrong, input: settings });
+});
 
 const section = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape).prefault({} as never);
 
@@ -42,14 +54,89 @@ export const configSchema = z.strictObject({
       .describe('Use a Redis that may evict or forget jobs all the same.'),
   }),
   healthChecks: section({
-    thresholds: thresholdsSchema
+    thresholds: allThresholds
       .prefault({})
-      .describe('Percent at which a value becomes warning or critical.'),
+      .describe('Limits at which a value becomes warning or critical, by check or check.value.'),
+    tiers: z
+      .partialRecord(
+        z.enum(tiers),
+        z.strictObject({ thresholds: thresholds.optional(), checks: z.array(checkName).min(1).optional() }),
+      )
+      .default({})
+      .describe('What differs for the clients of a tier: thresholds, checks.'),
+    checks: z
+      .array(checkName)
+      .min(1)
+      .default(['cpu', 'memory', 'disk', 'services', 'network'])
+      .describe('Checks of devices that name none.'),
+    settings: z
+      .partialRecord(checkName, z.record(z.string(), z.unknown()))
+      .default({})
+      .describe("Settings of checks, by check, for every device; a device's own win."),
+    attempts: z.int().min(1).max(20).default(3).describe('Bad results in a row before there is an alert.'),
+    flapping: section({
+      startsAbove: z.number().min(0).max(100).default(30),
+      endsAtOrBelow: z.number().min(0).max(100).default(25),
+    }).describe('How much a state may change, from 0 to 100, before it counts as flapping.'),
+    holdMinutes: z
+      .int()
+      .min(1)
+      .max(10_080)
+      .default(15)
+      .describe('How long a result counts at least if no newer one comes; then nothing is known.'),
+    reachability: z
+      .array(checkName)
+      .default(['ping', 'tcp', 'http', 'network'])
+      .describe('Checks that tell whether a device is up.'),
+    denyNetworks: z
+      .array(z.string().refine(isNetwork, 'must be a network such as 169.254.0.0/16'))
+      .default([...deniedByDefault])
+      .describe('Networks that checks must not talk to; link-local and cloud metadata by default.'),
+    pluginFolders: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('Folders whose monitoring plugins may be run on this machine.'),
     networkTargets: z
       .array(z.string().regex(/^.+:\d{1,5}$/, 'must be host:port'))
       .default([])
       .describe('host:port pairs whose reachability the network check measures.'),
     probeBatch: z.int().min(1).max(500).default(25).describe('Devices that one probe job measures.'),
+  }),
+  history: section({
+    rawDays: z.int().min(2).max(366).default(2).describe('Days for which every result is kept as it was.'),
+    minuteDays: z.int().min(1).max(366).default(7).describe('Days for which values are kept by the minute.'),
+    hourDays: z.int().min(1).max(3660).default(400).describe('Days for which they are kept by the hour.'),
+    dayDays: z
+      .int()
+      .min(1)
+      .max(3660)
+      .default(1830)
+      .describe('Days for which they are kept by the day, and what was up and down to the second.'),
+  }),
+  alerts: section({
+    channels: z
+      .array(channelSchema)
+      .default([])
+      .refine((all) => new Set(all.map((c) => c.name)).size === all.length, 'names must differ')
+      .describe('Ways to tell people; their secrets are credentials.'),
+    groupSeconds: z
+      .int()
+      .min(0)
+      .max(3600)
+      .default(30)
+      .describe('How long an alert waits for others, so that a storm is one message.'),
+    remindMinutes: z
+      .int()
+      .min(0)
+      .max(43_200)
+      .default(240)
+      .describe('How often an alert that nobody takes up is told again; 0 for never.'),
+  }),
+  availability: section({
+    maintenance: z
+      .enum(['excluded', 'counted'])
+      .default('excluded')
+      .describe('Whether planned maintenance is left out of availability.'),
   }),
   reporting: section({
     templateDir: z.string().optional().describe('A folder of your own report templates; they win over ours.'),
@@ -155,10 +242,13 @@ function leaves(schema: z.ZodType, path: string[] = []): Leaf[] {
 }
 
 function environmentName(path: readonly string[]): string {
-  return `MSP_${path.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter}`)).join('_')}`.toUpperCase();
+  return `MSP_${path.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter}`).replaceAll('.', '_')).join('_')}`.toUpperCase();
 }
 
 function fromText(text: string, schema: z.ZodType): unknown {
+  // A limit: a number, or a range as text.
+  if (schema instanceof z.ZodUnion)
+    return text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
   if (schema instanceof z.ZodNumber) return text.trim() === '' ? text : Number(text);
   if (schema instanceof z.ZodBoolean) return text === 'true' ? true : text === 'false' ? false : text;
   if (schema instanceof z.ZodArray)

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
 import type { Log } from '../domain/log.ts';
 import type { Ports } from '../domain/ports.ts';
-import type { Settings } from '../domain/settings.ts';
+import type { AlertSettings, MonitorSettings, Settings } from '../domain/settings.ts';
 import type { Storage } from '../domain/storage/storage.ts';
 import { type Credentials, createCredentials } from '../workers/credentials/index.ts';
 import { environmentStore } from '../workers/credentials/environment.ts';
@@ -10,7 +10,10 @@ import { fileStore } from '../workers/credentials/file.ts';
 import { keyringStore } from '../workers/credentials/keyring.ts';
 import { smtpMailer, type SmtpSettings } from '../workers/mail/smtp.ts';
 import { onboardingTemplates } from '../workers/onboarding-templates.ts';
-import { localProber } from '../workers/probes/index.ts';
+import { openChannels } from '../workers/channels/index.ts';
+import { addressGuard } from '../workers/probes/guard.ts';
+import { catalogue } from '../workers/probes/index.ts';
+import { localProber } from '../workers/probes/prober.ts';
 import { type BrowserPool, createBrowserPool } from '../workers/report/browser.ts';
 import { reportFiles } from '../workers/report/files.ts';
 import { createRenderer } from '../workers/report/renderer.ts';
@@ -31,12 +34,41 @@ export function settingsOf(config: Config): Settings {
   return {
     companyName: config.general.companyName,
     timezone: config.general.timezone,
-    thresholds: config.healthChecks.thresholds,
-    networkTargets: config.healthChecks.networkTargets,
+    monitor: monitorSettings(config),
+    alerts: alertSettings(config),
+    maintenanceCounts: config.availability.maintenance === 'counted',
     probeBatch: config.healthChecks.probeBatch,
     uncertainMail: config.mail.whenUncertain,
     mailFrom: config.mail.from,
     mailPerMinute: config.mail.perMinute,
+  };
+}
+
+export function monitorSettings({ healthChecks }: Config): MonitorSettings {
+  const { networkTargets, settings, holdMinutes, attempts, flapping, ...same } = healthChecks;
+  const network = {
+    ...(networkTargets.length > 0 ? { targets: networkTargets } : {}),
+    ...settings['network'],
+  };
+  return {
+    thresholds: same.thresholds,
+    tiers: same.tiers as MonitorSettings['tiers'],
+    checks: same.checks,
+    checkSettings: { ...(settings as Record<string, Record<string, unknown>>), network },
+    state: { attempts, flapping },
+    holdMs: holdMinutes * 60_000,
+    reachability: same.reachability,
+  };
+}
+
+export function alertSettings({ alerts }: Config): AlertSettings {
+  return {
+    channels: alerts.channels.map(({ afterMinutes, ...channel }) => ({
+      ...channel,
+      afterMs: afterMinutes * 60_000,
+    })),
+    groupMs: alerts.groupSeconds * 1000,
+    remindMs: alerts.remindMinutes === 0 ? null : alerts.remindMinutes * 60_000,
   };
 }
 
@@ -76,6 +108,7 @@ export function openPorts(
   const sandbox = config.reporting.sandbox && process.getuid?.() !== 0;
   const browser = createBrowserPool({ ...browserSettings(around), sandbox }, log);
   const credentials = openCredentials(around);
+  const mailer = smtpMailer(smtpSettings(config, credentials));
   const noDatabase = new Proxy({} as Storage, {
     get() {
       throw new Error('this worker has no database');
@@ -84,11 +117,24 @@ export function openPorts(
   return {
     browser,
     ports: {
-      prober: localProber(clock),
+      catalogue,
+      prober: localProber({
+        catalogue,
+        clock,
+        forbidden: addressGuard(config.healthChecks.denyNetworks),
+        pluginFolders: config.healthChecks.pluginFolders,
+      }),
+      channels: openChannels({
+        channels: config.alerts.channels,
+        mailer,
+        mailFrom: config.mail.from,
+        clock,
+        credential: (service, key) => credentials.get(service, key),
+      }),
       rmm: localRmm(storage ?? noDatabase),
       renderer: createRenderer(templateFolders(config.reporting.templateDir, 'reports'), browser),
       reportFiles: reportFiles(config.reporting.outputDir ?? join(home, 'reports')),
-      mailer: smtpMailer(smtpSettings(config, credentials)),
+      mailer,
       onboarding: onboardingTemplates(templateFolders(config.onboarding.templateDir, 'onboarding')),
     },
     close: () => browser.close(),

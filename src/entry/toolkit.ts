@@ -3,14 +3,6 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import type { Actor } from '../domain/audit.ts';
 import {
-  type CheckName,
-  type CheckResult,
-  type Status,
-  summarize,
-  type Summary,
-  worst,
-} from '../domain/check.ts';
-import {
   addClient,
   type Client,
   type ClientChanges,
@@ -20,26 +12,30 @@ import {
   removeClient,
   updateClient,
 } from '../domain/client.ts';
+import type { ThresholdLevel } from '../domain/check/thresholds.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import {
   addDevice,
   type Device,
   type DeviceChanges,
   type DeviceInput,
+  deviceMetadataSchema,
   getDevice,
   listDevices,
   removeDevice,
   updateDevice,
 } from '../domain/device.ts';
-import { DomainError } from '../domain/errors.ts';
+import { DomainError, parseWith } from '../domain/errors.ts';
 import type { AttemptOutcome, Job, JobAttempt, JobLog, JobStep } from '../domain/job.ts';
 import { type Log, silentLog } from '../domain/log.ts';
 import type { WorkerProcess } from '../domain/process.ts';
+import { scheduleInputSchema } from '../domain/schedule.ts';
 import type {
   Preview,
   Schedule,
   ScheduleChanges,
   ScheduleInput,
+  ScheduleWish,
   Slot,
   SlotOutcome,
 } from '../domain/schedule.ts';
@@ -51,15 +47,16 @@ import {
   type Report,
   type ReportFormat,
 } from '../domain/report.ts';
-import type { ResultRow } from '../domain/storage/record-statements.ts';
 import { openStorage, type Storage } from '../domain/storage/storage.ts';
 import { type JobDefinition, type QueueName, requireJobType } from '../jobs/engine/define.ts';
 import type { Engine, RetryFilter, SubmitOptions, WaitOptions } from '../jobs/engine/engine.ts';
-import type { HealthCheckResult } from '../jobs/health-check.ts';
 import type { RunningScheduler, SchedulerClocks } from '../scheduler/scheduler.ts';
 import type { Schedules } from '../scheduler/schedules.ts';
 import type { RescueClocks, RunningWorkers } from '../workers/worker.ts';
+import { catalogue } from '../workers/probes/index.ts';
 import { type ConfigInput, loadConfig, parseConfig } from './config.ts';
+import type { Alerts, Maintenance } from './facade/alerts.ts';
+import type { Health } from './facade/health.ts';
 import { openHome } from './home.ts';
 import { packageVersion } from './package-info.ts';
 import type { openPorts, Surroundings } from './ports.ts';
@@ -93,6 +90,13 @@ export interface Started<R> {
   done(options?: WaitOptions): Promise<Job>;
 }
 
+/** Asks for a job on behalf of whoever opened the toolkit. */
+export type Start = <P extends z.ZodType, R extends z.ZodType>(
+  definition: JobDefinition<P, R>,
+  payload: z.input<P>,
+  options?: Partial<SubmitOptions>,
+) => Promise<Started<z.infer<R>>>;
+
 export interface OnboardResult {
   clientId: string;
   template: string;
@@ -103,15 +107,6 @@ export interface ReportResult {
   report: Report;
   /** The job that mails the report, if an address was given. */
   sendJobId: string | null;
-}
-
-export interface ClientStatus {
-  clientId: string;
-  name: string;
-  status: Status;
-  summary: Summary;
-  /** When the newest result was measured; null for no data. */
-  at: string | null;
 }
 
 /** What workers of this process take on. */
@@ -133,7 +128,7 @@ export interface Toolkit {
     update(id: string, changes: ClientChanges): Promise<Client>;
     remove(id: string): Promise<Client>;
     /** What would go with a client. */
-    footprint(id: string): Promise<{ devices: number; results: number; reports: number; deliveries: number }>;
+    footprint(id: string): Promise<{ devices: number; checks: number; reports: number; deliveries: number }>;
     onboard(id: string, template: string): Promise<Started<OnboardResult>>;
     /** What a template would do, without doing it. */
     onboardingSteps(template: string): Promise<{ name: string; action: string }[]>;
@@ -145,13 +140,9 @@ export interface Toolkit {
     update(id: string, changes: DeviceChanges): Promise<Device>;
     remove(id: string): Promise<Device>;
   };
-  readonly health: {
-    check(clientId: string, options?: { checks?: CheckName[] }): Promise<Started<HealthCheckResult>>;
-    /** Results of the last `days` days, oldest first. */
-    history(clientId: string, options?: { days?: number; check?: CheckName }): Promise<CheckResult[]>;
-    /** Where every client stands by its newest results, worst first. */
-    status(): Promise<ClientStatus[]>;
-  };
+  readonly health: Health;
+  readonly alerts: Alerts;
+  readonly maintenance: Maintenance;
   readonly reports: {
     generate(input: {
       clientId: string;
@@ -216,20 +207,23 @@ export interface Toolkit {
   close(deadlineMs?: number): Promise<void>;
 }
 
-function toCheckResult(row: ResultRow): CheckResult {
-  return {
-    clientId: row.client_id,
-    deviceId: row.device_id,
-    check: row.check_name,
-    instance: row.instance || null,
-    status: row.status,
-    message: row.message,
-    value: row.value,
-    unit: row.unit,
-    thresholds:
-      row.warning === null || row.critical === null ? null : { warning: row.warning, critical: row.critical },
-    at: row.at,
-  };
+/** What has to be done again and again for the product itself. */
+const builtInSchedules: readonly ScheduleWish[] = [
+  scheduleInputSchema.parse({ name: 'history-rollup', cron: '*/10 * * * *', jobType: 'history.rollup' }),
+];
+
+/** A facade whose code is loaded at the first call: a command that only reads a list has no need of it. */
+function lazily<T extends object>(open: () => Promise<T>): T {
+  let opened: Promise<T> | undefined;
+  return new Proxy({} as T, {
+    get: (_, name) =>
+      name === 'then'
+        ? undefined
+        : async (...args: unknown[]) => {
+            const facade = await (opened ??= open());
+            return (facade as Record<PropertyKey, (...all: unknown[]) => unknown>)[name]?.(...args);
+          },
+  });
 }
 
 /** Opens the toolkit on its home. Throws HOME_UNUSABLE, CONFIG_INVALID, DATABASE_NEWER or DATABASE_UNUSABLE. */
@@ -388,8 +382,14 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     // Without a configuration nothing says that those it once named are to go.
     const configured = loaded.file !== undefined || typeof options.config === 'object';
     await (await schedules()).follow(config.schedules, configured ? 'replace' : 'add');
+    await (await schedules()).follow(builtInSchedules, 'replace', 'product');
     const { keepDays, keepFailedDays } = config.jobs;
-    const scheduler = begin(running, { retention: { keepDays, keepFailedDays }, ...clocks });
+    const { alertSettings } = await import('./ports.ts');
+    const scheduler = begin(running, {
+      retention: { keepDays, keepFailedDays, history: config.history },
+      alerts: alertSettings(config),
+      ...clocks,
+    });
     schedulers.push(scheduler);
     return scheduler;
   }
@@ -408,6 +408,41 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
       import('./ports.ts'),
     ]);
     return (await readTemplate(onboardingTemplates(onboardingFolders(config)), template)).steps;
+  }
+
+  /** Refuses what a device says of its checks if it can't be right. Throws VALIDATION or USAGE. */
+  async function assertSensible(
+    device: Pick<Device, 'id' | 'name' | 'metadata'>,
+    clientId: string,
+  ): Promise<void> {
+    const { checks, thresholds, dependsOn } = parseWith(
+      deviceMetadataSchema,
+      device.metadata,
+      'device metadata',
+    );
+    const [{ assertDeviceChecks }, { assertThresholds }, { assertDependencies }] = await Promise.all([
+      import('../domain/check/plan.ts'),
+      import('../domain/check/thresholds.ts'),
+      import('../domain/check/dependencies.ts'),
+    ]);
+    assertDeviceChecks(catalogue, checks, config.healthChecks.settings);
+    const client = storage.read.clientBrief(clientId);
+    if (client) assertThresholds(catalogue, await levelsOf(client), thresholds);
+    if (dependsOn) assertDependencies(await listDevices(storage, { clientId }), device);
+  }
+
+  async function assertClient(tier: Client['tier'], metadata: unknown): Promise<void> {
+    if (typeof metadata !== 'object' || metadata === null || !('thresholds' in metadata)) return;
+    const { assertThresholds } = await import('../domain/check/thresholds.ts');
+    assertThresholds(catalogue, await levelsOf({ id: '', tier, metadata: '{}' }), metadata.thresholds);
+  }
+
+  async function levelsOf(client: { id: string; tier: string; metadata: string }): Promise<ThresholdLevel[]> {
+    const [{ thresholdLevels }, { monitorSettings }] = await Promise.all([
+      import('../domain/check/monitoring.ts'),
+      import('./ports.ts'),
+    ]);
+    return thresholdLevels(monitorSettings(config), client);
   }
 
   function requireMail(): void {
@@ -434,9 +469,16 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
   return {
     clients: {
       list: (filter) => listClients(storage, filter),
-      add: (input) => addClient(storage, who, { timezone: config.general.timezone, ...input }),
+      async add(input) {
+        await assertClient(input.tier ?? 'bronze', input.metadata);
+        return addClient(storage, who, { timezone: config.general.timezone, ...input });
+      },
       get: (id) => getClient(storage, id),
-      update: (id, changes) => updateClient(storage, who, id, changes),
+      async update(id, changes) {
+        const before = await getClient(storage, id);
+        await assertClient(changes.tier ?? before.tier, changes.metadata);
+        return updateClient(storage, who, id, changes);
+      },
       remove: (id) => removeClient(storage, who, id),
       onboardingSteps,
       async footprint(id) {
@@ -452,41 +494,23 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     },
     devices: {
       list: (filter) => listDevices(storage, filter),
-      add: (input) => addDevice(storage, who, input),
+      async add(input) {
+        await assertSensible({ id: '', name: input.name, metadata: input.metadata ?? {} }, input.clientId);
+        return addDevice(storage, who, input);
+      },
       get: (id) => getDevice(storage, id),
-      update: (id, changes) => updateDevice(storage, who, id, changes),
+      async update(id, changes) {
+        const before = await getDevice(storage, id);
+        await assertSensible({ ...before, ...changes } as Device, before.clientId);
+        return updateDevice(storage, who, id, changes);
+      },
       remove: (id) => removeDevice(storage, who, id),
     },
-    health: {
-      async check(clientId, { checks } = {}) {
-        await getClient(storage, clientId);
-        const { healthCheck } = await import('../jobs/health-check.ts');
-        return start(healthCheck, { clientId, ...(checks ? { checks } : {}) });
-      },
-      async history(clientId, { days = 7, check } = {}) {
-        await getClient(storage, clientId);
-        const to = clock.now();
-        const from = new Date(to.getTime() - days * 86_400_000);
-        const rows = storage.read.resultsBetween(
-          clientId,
-          from.toISOString(),
-          new Date(to.getTime() + 1).toISOString(),
-        );
-        return rows.filter((row) => !check || row.check_name === check).map(toCheckResult);
-      },
-      async status() {
-        const latest = Map.groupBy(storage.read.latestResults(null), (row) => row.client_id);
-        const { bySeverity } = await import('../domain/check.ts');
-        return (await listClients(storage))
-          .map(({ id, name }) => {
-            const rows = latest.get(id) ?? [];
-            const statuses = rows.map((row) => row.status);
-            const at = rows.reduce<string | null>((a, row) => (a === null || row.at > a ? row.at : a), null);
-            return { clientId: id, name, status: worst(statuses), summary: summarize(statuses), at };
-          })
-          .sort((a, b) => bySeverity(a.status, b.status) || a.clientId.localeCompare(b.clientId));
-      },
-    },
+    health: lazily(async () =>
+      (await import('./facade/health.ts')).openHealth({ storage, clock, config, start }),
+    ),
+    alerts: lazily(async () => (await import('./facade/alerts.ts')).openAlerts({ storage, who, config })),
+    maintenance: lazily(async () => (await import('./facade/alerts.ts')).openMaintenance({ storage, who })),
     reports: {
       async generate(input) {
         const client = await getClient(storage, input.clientId);

@@ -1,49 +1,66 @@
 import { z } from 'zod';
 import {
-  checkNames,
-  type CheckName,
-  type CheckResult,
-  checkResultSchema,
-  evaluate,
+  checkNameSchema,
+  type Measurement,
+  type Status,
   statuses,
   summarize,
+  addUp,
   summarySchema,
   unmeasured,
   worst,
-} from '../domain/check.ts';
+} from '../domain/check/check.ts';
+import { requireCheckType } from '../domain/check/check-type.ts';
+import { type PlannedCheck, planChecks } from '../domain/check/plan.ts';
+import { type DeviceAnswer, recordRun } from '../domain/check/record.ts';
+import { monitoringOf } from '../domain/check/monitoring.ts';
 import { clientIdSchema, clientNotFound } from '../domain/client.ts';
 import { probeTargets } from '../domain/device.ts';
+import { trendsOf } from '../domain/history/trends.ts';
 import type { ProbeTarget } from '../domain/ports.ts';
+import { shortestGapMs } from '../domain/schedule.ts';
 import type { Statements } from '../domain/storage/statements.ts';
+import { teller } from './alert-notify.ts';
 import { defineJob, type JobContext, type Outcome } from './engine/define.ts';
-import { healthProbe, type ProbePayload } from './health-probe.ts';
+import { alonePatienceMs, healthProbe, type ProbePayload } from './health-probe.ts';
 
-const payload = z.strictObject({
-  clientId: clientIdSchema,
-  checks: z
-    .array(z.enum(checkNames))
-    .min(1)
-    .default([...checkNames]),
-});
+const payload = z
+  .strictObject({
+    clientId: clientIdSchema.optional(),
+    all: z.literal(true).optional().describe('Every client that is neither inactive nor suspended.'),
+    checks: z.array(checkNameSchema).min(1).optional(),
+  })
+  .refine(
+    ({ clientId, all }) => (clientId === undefined) !== (all === undefined),
+    'name one clientId, or all: true',
+  );
+
+const summaryShape = { status: z.enum(statuses), summary: summarySchema };
 
 const result = z.object({
-  clientId: z.string(),
-  status: z.enum(statuses),
-  summary: summarySchema,
-  results: z.array(checkResultSchema),
+  clientId: z.string().nullable(),
+  ...summaryShape,
+  /** Of a check of all clients: how each stands, or why it could not be checked. */
+  clients: z
+    .array(z.object({ clientId: z.string(), ...summaryShape, error: z.string().nullable() }))
+    .optional(),
 });
-export type HealthCheckResult = z.infer<typeof result>;
+export type HealthCheckSummary = z.infer<typeof result>;
 
-/** Measures every device of a client, judges the values and records all of them at once. */
+/**
+ * Measures every device of a client, judges the values and makes them count; for all clients by a job for each. The
+ * results are in the raw history.
+ */
 export const healthCheck = defineJob(
   {
     type: 'health.check',
     queue: 'general',
     payload,
     result,
+    routine: true,
     attempts: 5,
     backoffMs: 1000,
-    timeoutMs: 120_000,
+    timeoutMs: 900_000,
   },
   checkClient,
 );
@@ -51,70 +68,167 @@ export const healthCheck = defineJob(
 async function checkClient(
   context: JobContext,
   wish: z.infer<typeof payload>,
-): Promise<Outcome<HealthCheckResult>> {
-  if (!context.storage.read.clientExists(wish.clientId)) throw clientNotFound(wish.clientId);
-  const devices = probeTargets(context.storage, wish.clientId);
-  context.progress(10, `measuring ${devices.length} device${devices.length === 1 ? '' : 's'}`);
-  const results = await measureAll(context, wish.clientId, devices, wish.checks);
+): Promise<Outcome<HealthCheckSummary>> {
+  if (wish.clientId === undefined) return checkAll(context, wish.checks);
+  const { statuses: found, record } = await runChecks(context, wish.clientId, wish.checks);
   context.progress(90, 'recording the results');
-  context.log.info({}, `${results.length} results of ${devices.length} devices`);
-  const statusesFound = results.map((r) => r.status);
+  const answer: HealthCheckSummary = { clientId: wish.clientId, status: 'unknown', summary: summarize([]) };
   return {
-    result: {
-      clientId: wish.clientId,
-      status: worst(statusesFound),
-      summary: summarize(statusesFound),
-      results,
+    result: answer,
+    record: (tx) => {
+      record(tx);
+      answer.status = worst(found());
+      answer.summary = summarize(found());
     },
-    record: (tx) => recordResults(tx, context, results),
   };
 }
 
-/** Fans the devices out in batches and judges what comes back. A batch that failed leaves its devices `unknown`. */
-export async function measureAll(
+/** A job for each client, so that none waits for another's devices; one that fails leaves its client unknown. */
+async function checkAll(
   context: JobContext,
-  clientId: string,
-  devices: ProbeTarget[],
-  checks: readonly CheckName[],
-): Promise<CheckResult[]> {
-  const { probeBatch, networkTargets, thresholds } = context.settings;
-  const batches: ProbePayload[] = [];
-  for (let i = 0; i < devices.length; i += probeBatch) {
-    const batch = devices.slice(i, i + probeBatch);
-    batches.push({ devices: batch, checks: [...checks], networkTargets: [...networkTargets] });
-  }
-  const outcomes = await context.children(healthProbe, batches);
-  const at = context.clock.now().toISOString();
-  return outcomes.flatMap((outcome, index) => {
-    const answers =
-      outcome.result ??
-      (batches[index]?.devices ?? []).map((device) => ({
-        deviceId: device.id,
-        measurements: checks.map((check) =>
-          unmeasured(check, `the probe failed: ${outcome.error ?? 'no reason known'}`, at),
-        ),
-      }));
-    return answers.flatMap(({ deviceId, measurements }) =>
-      measurements.map((measurement) => ({
-        clientId,
-        deviceId,
-        check: measurement.check,
-        instance: measurement.instance || null,
-        ...evaluate(measurement, thresholds),
-        message: measurement.message,
-        value: measurement.value,
-        unit: measurement.unit,
-        at: measurement.at,
-      })),
-    );
-  });
+  checks: readonly string[] | undefined,
+): Promise<Outcome<HealthCheckSummary>> {
+  const ids = context.storage.read.activeClientIds();
+  let done = 0;
+  const clients = await Promise.all(
+    ids.map(async (clientId) => {
+      const nothing = { clientId, status: 'unknown' as const, summary: summarize([]) };
+      try {
+        const wish = { clientId, ...(checks ? { checks: [...checks] } : {}) };
+        const found = await context.run(healthCheck, wish, `client ${clientId}`);
+        return { clientId, status: found.status, summary: found.summary, error: null };
+      } catch (error) {
+        context.signal.throwIfAborted();
+        return { ...nothing, error: error instanceof Error ? error.message : String(error) };
+      } finally {
+        done += 1;
+        context.progress(Math.round((done / ids.length) * 100), `${done} of ${ids.length} clients`);
+      }
+    }),
+  );
+  const summary = clients.reduce((sum, client) => addUp(sum, client.summary), summarize([]));
+  return {
+    result: { clientId: null, status: worst(clients.map((c) => c.status)), summary, clients },
+  };
 }
 
-/** Writes the results; those of a device that was removed meanwhile are dropped. */
-export function recordResults(tx: Statements, context: JobContext, results: readonly CheckResult[]): void {
-  for (const [deviceId, all] of Map.groupBy(results, (r) => r.deviceId)) {
-    const seen = all.findLast((r) => r.status !== 'unknown')?.at ?? null;
-    if (!tx.setDeviceSeen(deviceId, seen)) continue;
-    for (const r of all) tx.putCheckResult(context.job.id, context.job.attempt, r);
+/** How long the devices of a batch wait for a slow one among them, in ms. */
+const patienceMs = 5000;
+
+interface DevicePlan {
+  device: ProbeTarget;
+  planned: PlannedCheck[];
+  /** What can't be measured as it is set. */
+  refused: Measurement[];
+}
+
+/**
+ * Measures the devices of a client in batches. What is there after a moment counts at once; devices that take longer are
+ * then measured one by one, and keep nobody waiting but themselves. A probe that failed leaves its devices `unknown`.
+ *
+ * @returns `record` makes the rest count; `statuses` are those of all results, once that was called
+ */
+export async function runChecks(
+  context: JobContext,
+  clientId: string,
+  only?: readonly string[],
+): Promise<{ statuses: () => Status[]; record: (tx: Statements) => void; devices: number }> {
+  const { storage, settings, ports, clock } = context;
+  const client = storage.read.clientBrief(clientId);
+  if (!client) throw clientNotFound(clientId);
+  for (const name of only ?? []) requireCheckType(ports.catalogue, name);
+  const devices = probeTargets(storage, clientId);
+  const at = clock.now().toISOString();
+  const monitoring = monitoringOf(settings.monitor, ports.catalogue, client);
+  const plans = devices.map((device): DevicePlan => ({
+    device,
+    ...planChecks(
+      ports.catalogue,
+      device.metadata.checks,
+      monitoring.checks,
+      settings.monitor.checkSettings,
+      only,
+      at,
+    ),
+  }));
+  context.progress(10, `measuring ${devices.length} device${devices.length === 1 ? '' : 's'}`);
+  const trends = trendsOf(storage, ports.catalogue, clientId, plans, clock.now());
+  const payloadOf = (plan: DevicePlan) => ({
+    device: plan.device,
+    checks: plan.planned,
+    trends: trends(plan.device.id),
+  });
+
+  const toMeasure = plans.filter((plan) => plan.planned.length > 0);
+  const batches: DevicePlan[][] = [];
+  for (let i = 0; i < toMeasure.length; i += settings.probeBatch)
+    batches.push(toMeasure.slice(i, i + settings.probeBatch));
+  const first = await measure(
+    batches,
+    batches.map((batch) => ({ devices: batch.map(payloadOf), patienceMs })),
+  );
+  const idle = plans.filter((plan) => plan.planned.length === 0);
+  const parts: Status[][] = [];
+  const recordPart = (tx: Statements, part: number, answers: Map<string, Measurement[]>) => {
+    const measured = plans.filter((plan) => answers.has(plan.device.id));
+    parts[part] = recordRun(tx, {
+      ...monitoring.recording,
+      jobId: context.job.id,
+      part,
+      clientId,
+      answers: [...measured, ...(part === 0 ? idle : [])].map((plan): DeviceAnswer => ({
+        device: plan.device,
+        measurements: [...plan.refused, ...(answers.get(plan.device.id) ?? [])],
+        complete: only === undefined,
+      })),
+      devices,
+      holdMs: holdMsOf(context),
+      now: clock.now(),
+      tell: teller(context, clientId),
+    });
+  };
+  const all = { statuses: () => parts.flat(), devices: devices.length };
+  if (first.late.length === 0) return { ...all, record: (tx) => recordPart(tx, 0, first.answers) };
+
+  await context.write((tx) => recordPart(tx, 0, first.answers));
+  context.progress(50, `waiting for ${first.late.map((plan) => plan.device.name).join(', ')}`);
+  const alone = first.late.map((plan) => [plan]);
+  const second = await measure(
+    alone,
+    first.late.map((plan) => ({ devices: [payloadOf(plan)], patienceMs: alonePatienceMs })),
+  );
+  for (const plan of second.late) {
+    second.answers.set(plan.device.id, unanswered(plan, `no answer within ${alonePatienceMs / 1000} s`));
   }
+  return { ...all, record: (tx) => recordPart(tx, 1, second.answers) };
+
+  function unanswered(plan: DevicePlan, reason: string): Measurement[] {
+    const now = clock.now().toISOString();
+    return [...new Set(plan.planned.map((p) => p.check))].map((check) => unmeasured(check, reason, now));
+  }
+
+  async function measure(
+    groups: DevicePlan[][],
+    payloads: ProbePayload[],
+  ): Promise<{ answers: Map<string, Measurement[]>; late: DevicePlan[] }> {
+    const outcomes = await context.children(healthProbe, payloads);
+    const answers = new Map<string, Measurement[]>();
+    const late: DevicePlan[] = [];
+    for (const [index, { result: found, error }] of outcomes.entries()) {
+      for (const plan of groups[index] ?? []) {
+        const answer = found?.answers.find((a) => a.deviceId === plan.device.id);
+        if (answer) answers.set(plan.device.id, answer.measurements);
+        else if (found?.late.includes(plan.device.id)) late.push(plan);
+        else answers.set(plan.device.id, unanswered(plan, `the probe failed: ${error ?? 'no reason known'}`));
+      }
+    }
+    return { answers, late };
+  }
+}
+
+/** How long a result counts: until the next run of the schedule that asked for it ought to have come. */
+function holdMsOf({ storage, settings, job, clock }: JobContext): number {
+  const schedule = storage.read.scheduleBehind(job.requestedBy);
+  const interval = schedule ? shortestGapMs(schedule, clock.now()) : null;
+  return Math.max(settings.monitor.holdMs, interval === null ? 0 : interval * 1.5);
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { checkNames, measurementSchema, unmeasured } from '../domain/check.ts';
+import { measurementSchema, unmeasured } from '../domain/check/check.ts';
+import { plannedCheckSchema } from '../domain/check/plan.ts';
 import { deviceMetadataSchema, deviceTypes } from '../domain/device.ts';
 import { type BaseContext, defineChild } from './engine/define.ts';
 
@@ -11,46 +12,60 @@ const target = z.object({
   metadata: deviceMetadataSchema,
 });
 
+const trend = z.array(z.tuple([z.number(), z.number()]).readonly()).readonly();
+
 const payload = z.object({
-  devices: z.array(target).min(1),
-  checks: z.array(z.enum(checkNames)).min(1),
-  networkTargets: z.array(z.string()),
+  devices: z
+    .array(
+      z.object({
+        device: target,
+        checks: z.array(plannedCheckSchema),
+        trends: z.record(z.string(), z.record(z.string(), trend)),
+      }),
+    )
+    .min(1),
+  /** How long the others of the batch wait for a device, in ms; those that take longer are named and left. */
+  patienceMs: z.number(),
 });
 
 export type ProbePayload = z.infer<typeof payload>;
 
-const result = z.array(z.object({ deviceId: z.string(), measurements: z.array(measurementSchema) }));
+const result = z.object({
+  answers: z.array(z.object({ deviceId: z.string(), measurements: z.array(measurementSchema) })),
+  late: z.array(z.string()),
+});
+export type ProbeResult = z.infer<typeof result>;
 
-/** How long one device may take before it is `unknown`, in ms; the others of its batch go on meanwhile. */
-const deviceTimeoutMs = 20_000;
+/** How long a device may take that is measured by itself, in ms. */
+export const alonePatienceMs = 100_000;
 
-/** Measures a batch of devices, all at once. */
+/** Measures a batch of devices, all at once. One that is slow keeps the others waiting for no longer than agreed. */
 export const healthProbe = defineChild(
-  { type: 'health.probe', queue: 'probe', payload, result, attempts: 3, backoffMs: 500, timeoutMs: 30_000 },
+  { type: 'health.probe', queue: 'probe', payload, result, attempts: 3, backoffMs: 500, timeoutMs: 110_000 },
   measureDevices,
 );
 
-async function measureDevices(context: BaseContext, batch: ProbePayload): Promise<z.infer<typeof result>> {
-  return Promise.all(
-    batch.devices.map(async (device) => {
-      const limit = AbortSignal.timeout(deviceTimeoutMs);
+async function measureDevices(context: BaseContext, batch: ProbePayload): Promise<ProbeResult> {
+  const late: string[] = [];
+  const answers = await Promise.all(
+    batch.devices.map(async ({ device, checks, trends }) => {
+      const limit = AbortSignal.timeout(batch.patienceMs);
       const signal = AbortSignal.any([context.signal, limit]);
       try {
-        const measurements = await context.ports.prober.measure(device, batch, signal);
-        return { deviceId: device.id, measurements };
+        const measurements = await context.ports.prober.measure(device, { checks, trends }, signal);
+        return [{ deviceId: device.id, measurements }];
       } catch (error) {
         context.signal.throwIfAborted();
-        const reason = limit.aborted
-          ? `no answer within ${deviceTimeoutMs / 1000} s`
-          : error instanceof Error
-            ? error.message
-            : String(error);
+        if (limit.aborted) {
+          late.push(device.id);
+          return [];
+        }
+        const reason = error instanceof Error ? error.message : String(error);
         const at = context.clock.now().toISOString();
-        return {
-          deviceId: device.id,
-          measurements: batch.checks.map((check) => unmeasured(check, reason, at)),
-        };
+        const names = [...new Set(checks.map(({ check }) => check))];
+        return [{ deviceId: device.id, measurements: names.map((check) => unmeasured(check, reason, at)) }];
       }
     }),
   );
+  return { answers: answers.flat(), late };
 }

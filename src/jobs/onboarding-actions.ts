@@ -1,10 +1,10 @@
-import { checkNames, summarize, worst } from '../domain/check.ts';
+import { summarize, worst } from '../domain/check/check.ts';
 import type { Client } from '../domain/client.ts';
 import { nowIso } from '../domain/clock.ts';
-import { listDevices, probeTargets } from '../domain/device.ts';
+import { listDevices } from '../domain/device.ts';
 import type { OnboardingAction } from '../domain/onboarding.ts';
 import type { JobContext, StepOutcome } from './engine/define.ts';
-import { measureAll, recordResults } from './health-check.ts';
+import { runChecks } from './health-check.ts';
 import { reportGenerate } from './report-generate.ts';
 
 type Action = (context: JobContext, client: Client) => Promise<StepOutcome>;
@@ -58,13 +58,15 @@ export const onboardingActions: Record<OnboardingAction, Action> = {
   'verify-backup': async () => skipped('no backup provider is configured'),
 
   'baseline-check': async (context, client) => {
-    const devices = probeTargets(context.storage, client.id);
-    if (devices.length === 0) return skipped('the client has no devices yet');
-    const results = await measureAll(context, client.id, devices, checkNames);
-    const statuses = results.map((r) => r.status);
+    const { devices, statuses, record } = await runChecks(context, client.id);
+    if (devices === 0) return skipped('the client has no devices yet');
+    const evidence: Record<string, unknown> = { devices };
     return {
-      evidence: { devices: devices.length, status: worst(statuses), summary: summarize(statuses) },
-      record: (tx) => recordResults(tx, context, results),
+      evidence,
+      record: (tx) => {
+        record(tx);
+        Object.assign(evidence, { status: worst(statuses()), summary: summarize(statuses()) });
+      },
     };
   },
 

@@ -46,6 +46,8 @@ async function generate(
   const data = await buildReportData(storage, client, period, {
     companyName: settings.companyName,
     now: clock.now(),
+    maintenanceCounts: settings.maintenanceCounts,
+    reachability: settings.monitor.reachability,
   });
   context.progress(30, `rendering ${wish.template} as ${wish.format}`);
   const { bytes, extension } = await ports.renderer.render(

@@ -1,7 +1,9 @@
 import { v7 as newId } from 'uuid';
+import type { AlertSettings } from '../domain/settings.ts';
 import type { Engine } from '../jobs/engine/engine.ts';
 import { type Retention, tidyUp } from './housekeeping.ts';
 import { accountFor } from './slots.ts';
+import { watchAlerts } from './watch.ts';
 import { openTicks, type Reconciled } from './ticks.ts';
 
 /** Rhythms in ms; tests shorten these. */
@@ -44,7 +46,12 @@ export interface RunningScheduler {
  */
 export function startScheduler(
   engine: Engine,
-  options: { retention: Retention; clocks?: SchedulerClocks; onLag?: (ms: number) => void },
+  options: {
+    retention: Retention;
+    alerts: AlertSettings;
+    clocks?: SchedulerClocks;
+    onLag?: (ms: number) => void;
+  },
 ): RunningScheduler {
   const { storage, clock, log } = engine;
   const clocks = options.clocks ?? defaultSchedulerClocks;
@@ -127,6 +134,7 @@ export function startScheduler(
     if (!leads) return;
     await sweep();
     setAlarm();
+    await watchAlerts(engine, options);
     const changed = storage.read.schedulesRevision() !== revision;
     if (changed || performance.now() - comparedAt >= clocks.reconcileMs) {
       await reconcile().catch((error: unknown) => log.debug({ err: error }, 'Redis is away; ticks wait'));

@@ -110,10 +110,14 @@ export interface Schedules {
   /** The coming runs. */
   preview(name: string, count: number): Preview[];
   /**
-   * Makes the schedules of the configuration stand in the database and, to `replace`, no others of that source. Throws
+   * Makes the schedules of the configuration, or of the product itself, stand in the database and, to `replace`, no others of that source. Throws
    * CONFIG_INVALID, also where a name is taken by a schedule that was added by a command.
    */
-  follow(wishes: readonly ScheduleWish[], how: 'add' | 'replace'): Promise<void>;
+  follow(
+    wishes: readonly ScheduleWish[],
+    how: 'add' | 'replace',
+    source?: 'configuration' | 'product',
+  ): Promise<void>;
 }
 
 export function openSchedules(engine: Engine, actor: string): Schedules {
@@ -171,9 +175,13 @@ export function openSchedules(engine: Engine, actor: string): Schedules {
 
   function assertByCommand(found: ScheduleRow): void {
     if (found.source === 'command') return;
-    throw new DomainError('SCHEDULE_FIXED', `The schedule "${found.name}" stands in the configuration.`, {
+    const where = found.source === 'product' ? 'is part of the product' : 'stands in the configuration';
+    throw new DomainError('SCHEDULE_FIXED', `The schedule "${found.name}" ${where}.`, {
       details: { schedule: found.name },
-      hint: 'Change it there; serve takes it over when it starts. Pause and resume work from here.',
+      hint:
+        found.source === 'product'
+          ? 'It can be paused and resumed.'
+          : 'Change it there; serve takes it over when it starts. Pause and resume work from here.',
     });
   }
 
@@ -290,27 +298,23 @@ export function openSchedules(engine: Engine, actor: string): Schedules {
       return previewRuns(schedule, clock.now(), count, zone);
     },
 
-    async follow(wishes, how) {
+    async follow(wishes, how, of = 'configuration') {
       if (wishes.length === 0 && how === 'add') return;
       checkSchedules(registry, wishes, clock.now());
-      for (const { id } of storage.read.schedules().filter(({ source }) => source === 'configuration'))
+      for (const { id } of storage.read.schedules().filter(({ source }) => source === of))
         await closeBooks(id);
       await storage.write((tx) => {
         for (const wish of wishes) {
           const found = tx.scheduleNamed(wish.name);
-          if (found?.source === 'command') {
+          if (found && found.source !== of) {
             throw new DomainError(
               'CONFIG_INVALID',
-              `The configuration names a schedule "${wish.name}", and one of that name was added by a command.`,
+              `The ${of} names a schedule "${wish.name}", and there is one of that name from the ${found.source} already.`,
               { hint: `Take one of them away, such as with: msp-toolkit schedule remove ${wish.name}` },
             );
           }
           // Pausing is done by command, so a pause stays through a restart.
-          const now = rowOf(
-            { ...wish, paused: found ? found.paused === 1 : wish.paused },
-            'configuration',
-            found,
-          );
+          const now = rowOf({ ...wish, paused: found ? found.paused === 1 : wish.paused }, of, found);
           if (!found || !sayTheSame(found, now)) {
             tx.putSchedule(now);
             audit(tx, found ? 'update' : 'add', wish.name, { ...wish });
@@ -319,7 +323,7 @@ export function openSchedules(engine: Engine, actor: string): Schedules {
         if (how === 'add') return;
         const names = new Set(wishes.map(({ name }) => name));
         for (const gone of tx.schedules()) {
-          if (gone.source !== 'configuration' || names.has(gone.name)) continue;
+          if (gone.source !== of || names.has(gone.name)) continue;
           tx.removeSchedule(gone.id);
           audit(tx, 'remove', gone.name);
         }

@@ -177,7 +177,8 @@ export async function runJob(
       const last = state === 'succeeded' ? { percent: 100, message: 'done' } : told.unwritten;
       if (last) tx.setProgress(id, attempt, last);
       const result = outcome && parseWith(definition.result, outcome.result, `result of ${type}`, 'INTERNAL');
-      if (state !== 'succeeded') definition.abandon?.(tx, { id, state, error: stored(error) });
+      if (state !== 'succeeded')
+        definition.abandon?.(tx, { id, state, error: stored(error), at: nowIso(clock) });
       return tx.finishJob({ id, attempt, state, result, error: stored(error), now: nowIso(clock) });
     });
     report(ended ? how : 'replaced');

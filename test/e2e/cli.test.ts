@@ -69,7 +69,7 @@ describe('clients and devices', () => {
   test('are not touched by --dry-run, which says what would happen', async () => {
     const home = await withClient();
     const removal = (await cli(['client', 'remove', 'acme-corp', '--dry-run', '--json'], { home })).json();
-    expect(removal).toMatchObject({ client: { id: 'acme-corp' }, devices: 1, results: 0, reports: 0 });
+    expect(removal).toMatchObject({ client: { id: 'acme-corp' }, devices: 1, checks: 0, reports: 0 });
     const onboarding = (
       await cli(['client', 'onboard', 'acme-corp', '--dry-run', '--json'], { home })
     ).json();

@@ -45,6 +45,8 @@ test('the tools are those promised, each with schemas and annotations', async ()
     'device_add',
     'health_check',
     'health_history',
+    'alert_list',
+    'alert_acknowledge',
     'report_generate',
     'job_list',
     'job_status',
@@ -188,7 +190,7 @@ test('it works with the command line of the MCP Inspector', async () => {
     );
     return JSON.parse(stdout);
   };
-  expect((await inspect('--method', 'tools/list')).tools).toHaveLength(13);
+  expect((await inspect('--method', 'tools/list')).tools).toHaveLength(15);
   const listed = await inspect('--method', 'tools/call', '--tool-name', 'client_list');
   expect(listed.structuredContent).toMatchObject({ clients: [{ id: 'acme-corp' }] });
 });

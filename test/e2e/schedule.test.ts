@@ -141,6 +141,7 @@ describe('schedules', () => {
       (await shown(home, 'often')).slots.some((s) => s.jobState === 'succeeded'),
     );
     expect((await cli(['schedule', 'list', '--json'], { home })).json()).toMatchObject([
+      { name: 'history-rollup', source: 'product' },
       { name: 'often', source: 'configuration' },
     ]);
     const refused = await cli(['schedule', 'remove', 'often', '--yes'], { home });
@@ -339,7 +340,8 @@ describe('a job of any type', () => {
       { type: string; fields: unknown }[]
     >();
     expect(types.find(({ type }) => type === 'health.check')?.fields).toEqual([
-      { name: 'clientId', required: true },
+      { name: 'clientId', required: false },
+      { name: 'all', required: false },
       { name: 'checks', required: false },
     ]);
   });

@@ -2,6 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { resultKeys } from '../support/results.ts';
 import { by } from '../support/engine.ts';
 import { until } from '../support/home.ts';
 import { receiver } from '../support/smtp.ts';
@@ -93,7 +94,7 @@ faultTest('killedWorkers', { short: 120_000, full: 900_000 }, async ({ chance, f
 
   // One result row for each thing that a run measured, one report and one file for each report job.
   const checks = jobs.filter((job) => job.type === 'health.check' || job.type === 'client.onboard');
-  const perJob = countBy(toolkit.parts.storage.read.resultKeys());
+  const perJob = countBy(resultKeys(toolkit.parts.storage));
   expect([...perJob.values()].filter((count) => count > 1)).toEqual([]);
   const measured = new Set([...perJob.keys()].map((key) => key.split(' ')[0]));
   expect(checks.filter((job) => !measured.has(job.id))).toEqual([]);

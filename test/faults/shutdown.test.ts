@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
+import { resultKeys } from '../support/results.ts';
 import { until } from '../support/home.ts';
 import { testToolkit } from '../support/toolkit.ts';
 import { faultTest, full } from './support/fault.ts';
@@ -63,7 +64,7 @@ faultTest('stopUnderLoad', { short: 120_000, full: 400_000 }, async ({ figures }
   figures['stops'] = rounds;
   figures['longest stop s'] = Math.max(...times);
   figures['jobs'] = rounds * (checks + 1);
-  const results = countBy(storage.read.resultKeys());
+  const results = countBy(resultKeys(storage));
   figures['results that are there twice'] = [...results.values()].filter((count) => count > 1).length;
   expect(Math.max(...times)).toBeLessThan(deadline);
   expect(results.size).toBe(rounds * checks * 2);

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { DomainError } from '../../src/domain/errors.ts';
 import { defineJob, type JobDefinition, type Outcome } from '../../src/jobs/engine/define.ts';
 import type { Engine } from '../../src/jobs/engine/engine.ts';
+import { plainRetention } from '../support/settings.ts';
 import { by, handClock, testEngine, testJob } from '../support/engine.ts';
 import { until } from '../support/home.ts';
 
@@ -305,7 +306,7 @@ test('what has ended is forgotten after its time, and not before; what has not e
   const waiting = await engine.submit(job, {}, by);
   const left = async (at: string) => {
     clock.set(at);
-    await tidyUp({ storage, clock }, { keepDays: 30, keepFailedDays: 90 });
+    await tidyUp({ storage, clock, registry: engine.registry }, plainRetention);
     return engine
       .list()
       .map(({ id }) => id)

@@ -7,17 +7,21 @@ import { startScheduler } from '../../src/scheduler/scheduler.ts';
 import { checkSchedules, openSchedules } from '../../src/scheduler/schedules.ts';
 import { accountFor } from '../../src/scheduler/slots.ts';
 import { tickQueue } from '../../src/scheduler/ticks.ts';
+import { plainRetention, plainSettings } from '../support/settings.ts';
 import { by, handClock, testEngine, testJob } from '../support/engine.ts';
 import { until } from '../support/home.ts';
 
 const job = testJob(async (_context, { n }) => ({ result: n }));
 const hourly: ScheduleInput = { name: 'hourly', cron: '0 * * * *', jobType: 'test.job', payload: { n: 5 } };
 const everySecond: ScheduleInput = { ...hourly, name: 'often', cron: '* * * * * *', overlap: 'allow' };
-const retention = { keepDays: 30, keepFailedDays: 90 };
 const clocks = { sweepMs: 100, reconcileMs: 300, tidyMs: 60_000 };
 
 function run(engine: Engine) {
-  const scheduler = startScheduler(engine, { retention, clocks });
+  const scheduler = startScheduler(engine, {
+    retention: plainRetention,
+    alerts: plainSettings.alerts,
+    clocks,
+  });
   onTestFinished(() => scheduler.close());
   return scheduler;
 }

@@ -12,6 +12,7 @@ import { withFileLock } from '../../src/domain/storage/lock.ts';
 import { migrationNames } from '../../src/domain/storage/migrations/index.ts';
 import { entities, openStorage } from '../../src/domain/storage/storage.ts';
 import { scratchHome } from '../support/home.ts';
+import { measured, recordMeasured } from '../support/results.ts';
 import { mayMount, mountOver } from '../support/mount.ts';
 
 const run = promisify(execFile);
@@ -145,23 +146,13 @@ test('a client goes with its devices and results, and the audit trail keeps who 
   const { storage } = await opened();
   await addClient(storage, who, { name: 'Acme' });
   const device = await addDevice(storage, who, { clientId: 'acme', name: 'srv' });
-  await storage.write((tx) =>
-    tx.putCheckResult('j', 1, {
-      clientId: 'acme',
-      deviceId: device.id,
-      check: 'cpu',
-      instance: null,
-      status: 'healthy',
-      message: '',
-      value: 1,
-      unit: '%',
-      thresholds: null,
-      at: '2026-01-01T00:00:00.000Z',
-    }),
-  );
+  await recordMeasured(storage, 'acme', {
+    [device.id]: [measured('2026-01-01T00:00:00.000Z', { value: 99 })],
+  });
   await removeClient(storage, { ...who, actor: 'anna' }, 'acme');
   expect(await listDevices(storage)).toEqual([]);
-  expect(storage.read.resultsBetween('acme', '2000', '3000')).toEqual([]);
+  expect(storage.read.statesOf('acme')).toEqual([]);
+  expect(storage.read.runsBetween('acme', 0, 4e12)).toEqual([]);
   const rows = await storage
     .em()
     .getConnection()
@@ -169,28 +160,19 @@ test('a client goes with its devices and results, and the audit trail keeps who 
   expect(rows).toEqual([{ actor: 'anna', subject: 'client:acme' }]);
 });
 
-test('a result that a newer attempt has written is not overwritten by an older one', async () => {
+test('a run that is recorded twice counts once, and one that was measured anew replaces it', async () => {
   const { storage } = await opened();
   await addClient(storage, who, { name: 'Acme' });
   const device = await addDevice(storage, who, { clientId: 'acme', name: 'srv' });
-  const put = (attempt: number, value: number) =>
-    storage.write((tx) =>
-      tx.putCheckResult('j', attempt, {
-        clientId: 'acme',
-        deviceId: device.id,
-        check: 'cpu',
-        instance: null,
-        status: 'healthy',
-        message: '',
-        value,
-        unit: '%',
-        thresholds: null,
-        at: '2026-01-01T00:00:00.000Z',
-      }),
-    );
-  await put(2, 22);
-  await put(1, 11);
-  expect(storage.read.resultsBetween('acme', '2000', '3000').map((row) => row.value)).toEqual([22]);
+  const put = (at: string, value: number) =>
+    recordMeasured(storage, 'acme', { [device.id]: [measured(at, { value })] }, { jobId: 'j' });
+  await put('2026-01-01T00:00:00.000Z', 96);
+  const again = await put('2026-01-01T00:00:00.000Z', 11);
+  expect(again.map((r) => r.value)).toEqual([96]);
+  expect(storage.read.statesOf('acme')).toMatchObject([{ status: 'critical', tries: 1 }]);
+  await put('2026-01-01T00:01:00.000Z', 97);
+  expect(storage.read.runsOfJob('j')).toHaveLength(1);
+  expect(storage.read.statesOf('acme')).toMatchObject([{ status: 'critical', tries: 2 }]);
 });
 
 test.skipIf(!mayMount)(

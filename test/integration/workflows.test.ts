@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { scratchHome, until } from '../support/home.ts';
 import { mayMount, mountOver } from '../support/mount.ts';
 import { readPdf } from '../support/pdf.ts';
+import { measured, recordMeasured } from '../support/results.ts';
 import { receiver } from '../support/smtp.ts';
 import { clientHere, testToolkit } from '../support/toolkit.ts';
 
@@ -228,20 +229,15 @@ describe('a report', () => {
   test('escapes what comes from devices', async () => {
     const { toolkit } = await testToolkit();
     const { clientId, deviceId } = await clientHere(toolkit);
-    await toolkit.parts.storage.write((tx) =>
-      tx.putCheckResult('j', 1, {
-        clientId,
-        deviceId,
-        check: 'services',
-        instance: null,
-        status: 'critical',
-        message: '<img src=x onerror=alert(1)>',
-        value: null,
-        unit: null,
-        thresholds: null,
-        at: new Date().toISOString(),
-      }),
-    );
+    await recordMeasured(toolkit.parts.storage, clientId, {
+      [deviceId]: [
+        measured(new Date().toISOString(), {
+          check: 'services',
+          status: 'critical',
+          message: '<img src=x onerror=alert(1)>',
+        }),
+      ],
+    });
     const { report } = await (await toolkit.reports.generate({ clientId, format: 'html' })).result();
     const html = await readFile(report.path, 'utf8');
     expect(html).toContain('&lt;img src=x');

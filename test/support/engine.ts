@@ -1,11 +1,9 @@
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { thresholdsSchema } from '../../src/domain/check.ts';
 import { type Clock, systemClock } from '../../src/domain/clock.ts';
 import { silentLog } from '../../src/domain/log.ts';
 import type { Ports } from '../../src/domain/ports.ts';
-import type { Settings } from '../../src/domain/settings.ts';
 import { openStorage, type Storage } from '../../src/domain/storage/storage.ts';
 import {
   type ChildDefinition,
@@ -20,16 +18,7 @@ import { type Engine, openEngine } from '../../src/jobs/engine/engine.ts';
 import { type RunningWorkers, startWorkers } from '../../src/workers/worker.ts';
 import { fastClocks } from './clocks.ts';
 import { scratchHome } from './home.ts';
-
-const settings: Settings = {
-  companyName: 'Test MSP',
-  timezone: 'UTC',
-  thresholds: thresholdsSchema.parse({}),
-  networkTargets: [],
-  probeBatch: 2,
-  uncertainMail: 'resend',
-  mailFrom: 'reports@msp.example',
-};
+import { plainSettings } from './settings.ts';
 
 export interface TestEngine {
   home: string;
@@ -76,7 +65,7 @@ export async function testEngine(
         clock,
         log: silentLog,
         ports: ports as Ports,
-        settings,
+        settings: plainSettings,
         queues: ['general', 'probe', 'render', 'mail'],
         clocks: fastClocks,
         name: 'test',

@@ -106,6 +106,26 @@ export function operationStatements(sql: Prepare) {
       ).run(before, ...states, limit).changes;
     },
 
+    /** Removes jobs of these types that succeeded before `before`; there are many of them. */
+    forgetRoutine(types: readonly string[], before: string, limit: number): number {
+      const marks = types.map(() => '?').join(', ');
+      return sql(
+        `delete from jobs where id in (
+           select id from jobs where finished_at < ? and state = 'succeeded' and type in (${marks})
+             and (requested_by like 'schedule:%' or requested_by like 'job:%')
+           order by finished_at limit ?)`,
+      ).run(before, ...types, limit).changes;
+    },
+
+    /** Removes slots that ran as jobs that were forgotten. */
+    forgetRunSlots(before: string, limit: number): number {
+      return sql(
+        `delete from schedule_slots where id in (
+           select s.id from schedule_slots s left join jobs j on j.id = s.job_id
+           where s.until < ? and s.outcome = 'run' and j.id is null order by s.until limit ?)`,
+      ).run(before, limit).changes;
+    },
+
     forgetSlots(before: string, limit: number): number {
       return sql(
         'delete from schedule_slots where id in (select id from schedule_slots where until < ? order by until limit ?)',

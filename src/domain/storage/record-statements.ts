@@ -1,20 +1,4 @@
-import type { CheckName, CheckResult, Status } from '../check.ts';
 import type { Prepare } from './statements.ts';
-
-export interface ResultRow {
-  client_id: string;
-  device_id: string;
-  device: string;
-  check_name: CheckName;
-  instance: string;
-  status: Status;
-  message: string;
-  value: number | null;
-  unit: string | null;
-  warning: number | null;
-  critical: number | null;
-  at: string;
-}
 
 export interface DeviceRow {
   id: string;
@@ -34,49 +18,9 @@ export interface DeliveryRow {
   job_id: string;
 }
 
-/** What jobs leave behind: check results, reports, deliveries, audit entries. */
+/** What jobs leave behind: reports, deliveries, audit entries. */
 export function recordStatements(sql: Prepare) {
   return {
-    // What jobs record
-
-    putCheckResult(jobId: string, attempt: number, r: CheckResult): void {
-      sql(
-        `insert into check_results (job_id, client_id, device_id, check_name, instance, status, message, value, unit,
-           warning, critical, at, attempt)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         on conflict (job_id, device_id, check_name, instance) do update set status = excluded.status,
-           message = excluded.message, value = excluded.value, at = excluded.at, attempt = excluded.attempt
-         where excluded.attempt >= check_results.attempt`,
-      ).run(
-        jobId,
-        r.clientId,
-        r.deviceId,
-        r.check,
-        r.instance ?? '',
-        r.status,
-        r.message,
-        r.value,
-        r.unit,
-        r.thresholds?.warning ?? null,
-        r.thresholds?.critical ?? null,
-        r.at,
-        attempt,
-      );
-    },
-
-    /** Which job measured what on which device: one line a result. */
-    resultKeys(): string[] {
-      return sql(
-        `select job_id || ' ' || device_id || ' ' || check_name || ' ' || instance from check_results`,
-      )
-        .pluck()
-        .all() as string[];
-    },
-
-    countResults(): number {
-      return sql('select count(*) from check_results').pluck().get() as number;
-    },
-
     /** All clients by id, under the names of their JSON form; metadata still as text. */
     clients(filter: { status?: string; tier?: string }): (Record<string, unknown> & { metadata: string })[] {
       const { status = null, tier = null } = filter;
@@ -89,14 +33,30 @@ export function recordStatements(sql: Prepare) {
     },
 
     /** How much hangs on a client. */
-    footprint(clientId: string): { devices: number; results: number; reports: number; deliveries: number } {
+    footprint(clientId: string): { devices: number; checks: number; reports: number; deliveries: number } {
       return sql(
         `select (select count(*) from devices where client_id = @clientId) as devices,
-           (select count(*) from check_results where client_id = @clientId) as results,
+           (select count(*) from check_states where client_id = @clientId) as checks,
            (select count(*) from reports where client_id = @clientId) as reports,
            (select count(*) from deliveries d join reports r on r.id = d.report_id
             where r.client_id = @clientId) as deliveries`,
-      ).get({ clientId }) as { devices: number; results: number; reports: number; deliveries: number };
+      ).get({ clientId }) as { devices: number; checks: number; reports: number; deliveries: number };
+    },
+
+    /** Clients that are neither inactive nor suspended. */
+    activeClientIds(): string[] {
+      return sql(`select id from clients where status not in ('inactive', 'suspended') order by id`)
+        .pluck()
+        .all() as string[];
+    },
+
+    /** What a client is to its monitoring, metadata still as text. */
+    clientBrief(
+      id: string,
+    ): { id: string; name: string; tier: string; timezone: string; metadata: string } | undefined {
+      return sql('select id, name, tier, timezone, metadata from clients where id = ?').get(id) as
+        | { id: string; name: string; tier: string; timezone: string; metadata: string }
+        | undefined;
     },
 
     clientTimezone(id: string): string | undefined {
@@ -112,6 +72,10 @@ export function recordStatements(sql: Prepare) {
       return sql(
         'select id, name, type, rmm_device_id, metadata from devices where client_id = ? order by name',
       ).all(clientId) as DeviceRow[];
+    },
+
+    deviceName(id: string): string | undefined {
+      return sql('select name from devices where id = ?').pluck().get(id) as string | undefined;
     },
 
     /** Notes when the device last answered (null: it did not). False where the device is gone. */
@@ -222,34 +186,6 @@ export function recordStatements(sql: Prepare) {
 
     auditCount(actor: string): number {
       return sql('select count(*) from audit_entries where actor = ?').pluck().get(actor) as number;
-    },
-
-    // Health history
-
-    /** The newest result of each check on each device. */
-    latestResults(clientId: string | null): ResultRow[] {
-      return sql(
-        `select r.client_id, r.device_id, d.name as device, r.check_name, r.instance, r.status, r.message, r.value,
-           r.unit, r.warning, r.critical, r.at
-         from check_results r
-         join devices d on d.id = r.device_id
-         join (select device_id, check_name, max(at) as at from check_results
-               where @clientId is null or client_id = @clientId
-               group by device_id, check_name) newest
-           on newest.device_id = r.device_id and newest.check_name = r.check_name and newest.at = r.at
-         order by r.client_id, d.name, r.check_name, r.instance`,
-      ).all({ clientId }) as ResultRow[];
-    },
-
-    /** All results of a client in a half-open period, oldest first. */
-    resultsBetween(clientId: string, from: string, to: string): ResultRow[] {
-      return sql(
-        `select r.client_id, r.device_id, d.name as device, r.check_name, r.instance, r.status, r.message, r.value,
-           r.unit, r.warning, r.critical, r.at
-         from check_results r join devices d on d.id = r.device_id
-         where r.client_id = @clientId and r.at >= @from and r.at < @to
-         order by r.at, d.name, r.check_name, r.instance`,
-      ).all({ clientId, from, to }) as ResultRow[];
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { JobState } from '../job.ts';
-import type { Misfire, Overlap, SlotOutcome } from '../schedule.ts';
+import type { Misfire, Overlap, ScheduleSource, SlotOutcome } from '../schedule.ts';
 import type { Prepare } from './statements.ts';
 
 export interface ScheduleRow {
@@ -14,7 +14,7 @@ export interface ScheduleRow {
   overlap: Overlap;
   jitter_seconds: number;
   paused: number;
-  source: 'command' | 'configuration';
+  source: ScheduleSource;
   cursor: string;
   next_at: string | null;
   last_run_at: string | null;
@@ -49,6 +49,17 @@ export function scheduleStatements(sql: Prepare) {
 
     scheduleNamed(name: string): ScheduleRow | undefined {
       return sql(`select ${columns} from schedules where name = ?`).get(name) as ScheduleRow | undefined;
+    },
+
+    /** The schedule that made somebody ask for a job, also by way of another job. */
+    scheduleBehind(requestedBy: string): ScheduleRow | undefined {
+      const [kind, ...rest] = requestedBy.split(':');
+      if (kind === 'schedule') return this.scheduleNamed(rest.join(':'));
+      if (kind !== 'job') return undefined;
+      const asker = sql('select requested_by from jobs where id = ?').pluck().get(rest.join(':'));
+      return typeof asker === 'string' && asker.startsWith('schedule:')
+        ? this.scheduleBehind(asker)
+        : undefined;
     },
 
     /** Ids of schedules with a slot that has come due, those due first first. */

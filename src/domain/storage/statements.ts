@@ -1,4 +1,8 @@
 import type Database from 'better-sqlite3';
+import { alertStatements } from './alert-statements.ts';
+import { checkStatements } from './check-statements.ts';
+import { historyStatements } from './history-statements.ts';
+import { maintenanceStatements } from './maintenance-statements.ts';
 import { admissionStatements } from './admission-statements.ts';
 import { jobStatements } from './job-statements.ts';
 import { operationStatements } from './operation-statements.ts';
@@ -40,7 +44,11 @@ export function createStatements(db: Database.Database) {
     },
 
     ...admissionStatements(sql),
+    ...alertStatements(sql),
+    ...checkStatements(sql),
+    ...historyStatements(sql),
     ...jobStatements(sql),
+    ...maintenanceStatements(sql),
     ...operationStatements(sql),
     ...recordStatements(sql),
     ...scheduleStatements(sql),

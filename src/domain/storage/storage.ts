@@ -5,11 +5,20 @@ import Database from 'better-sqlite3';
 import { CompiledQuery, type DatabaseConnection, type Driver, SqliteDialect } from 'kysely';
 import { v4 as randomId } from 'uuid';
 import { AuditEntity } from '../audit.ts';
-import { CheckResultEntity } from '../check.ts';
+import { AlertEntity, AlertEventEntity, NoticeEntity } from '../alert/alert.ts';
+import {
+  CheckMetricEntity,
+  CheckRunEntity,
+  CheckStateEntity,
+  HistoryCursorEntity,
+  RollupEntity,
+  StateSpanEntity,
+} from '../check/records.ts';
 import { ClientEntity } from '../client.ts';
 import { DeviceEntity } from '../device.ts';
 import { DomainError, toDomainError } from '../errors.ts';
 import { JobAttemptEntity, JobEntity, JobLogEntity, JobStepEntity, LaneEntity } from '../job.ts';
+import { MaintenanceWindowEntity } from '../maintenance.ts';
 import { BudgetEntity, LeaseEntity, ProcessEntity } from '../process.ts';
 import { DeliveryEntity, ReportEntity } from '../report.ts';
 import { ScheduleEntity, ScheduleSlotEntity } from '../schedule.ts';
@@ -21,7 +30,16 @@ import { createStatements, type Statements } from './statements.ts';
 export const entities = [
   ClientEntity,
   DeviceEntity,
-  CheckResultEntity,
+  CheckStateEntity,
+  StateSpanEntity,
+  CheckRunEntity,
+  CheckMetricEntity,
+  RollupEntity,
+  HistoryCursorEntity,
+  MaintenanceWindowEntity,
+  AlertEntity,
+  AlertEventEntity,
+  NoticeEntity,
   ReportEntity,
   DeliveryEntity,
   JobEntity,

@@ -6,7 +6,10 @@ import type { Lifecycle } from './context.ts';
 export type Register = (program: Command, lifecycle: Lifecycle) => void;
 
 /** Every noun and top-level command. Only the one that is called gets loaded. */
-const commands: Record<string, { about: string; load: () => Promise<{ register: Register }> }> = {
+const commands: Record<
+  string,
+  { about: string; load: () => Promise<{ register: Register }>; alias?: string }
+> = {
   init: { about: 'make the home folder and a commented configuration', load: () => import('./init.ts') },
   doctor: { about: 'look for what is wrong here and say how to mend it', load: () => import('./doctor.ts') },
   demo: { about: 'run the main job once, in a scratch home', load: () => import('./demo.ts') },
@@ -15,7 +18,16 @@ const commands: Record<string, { about: string; load: () => Promise<{ register: 
   mcp: { about: 'serve AI agents over stdio (Model Context Protocol)', load: () => import('./mcp.ts') },
   client: { about: 'clients: list, add, show, update, remove, onboard', load: () => import('./client.ts') },
   device: { about: 'devices: list, add, show, update, remove', load: () => import('./device.ts') },
-  health: { about: 'health: check, history, status', load: () => import('./health.ts') },
+  health: {
+    about: 'health: check, history, status, thresholds, availability',
+    load: () => import('./health.ts'),
+  },
+  alert: {
+    about: 'alerts: list, show, ack, snooze, resolve, simulate',
+    load: () => import('./alert.ts'),
+    alias: 'alerts',
+  },
+  maintenance: { about: 'maintenance windows: list, add, remove', load: () => import('./maintenance.ts') },
   report: { about: 'reports: generate, list, show, send, templates', load: () => import('./report.ts') },
   schedule: {
     about: 'schedules: list, add, show, update, remove, pause, resume, next, run',
@@ -61,7 +73,9 @@ export async function createProgram(argv: readonly string[] | 'all', lifecycle: 
     // Errors are printed in one place, for people or as JSON.
     .configureOutput({ outputError: () => {} })
     .exitOverride();
-  const wanted = argv === 'all' ? undefined : argv.find((word) => word in commands);
+  const named = (word: string) =>
+    Object.keys(commands).find((name) => name === word || commands[name]?.alias === word);
+  const wanted = argv === 'all' ? undefined : argv.map(named).find((name) => name !== undefined);
   for (const [name, { about, load }] of Object.entries(commands)) {
     if (argv === 'all' || name === wanted) (await load()).register(program, lifecycle);
     else program.command(name).description(about);

@@ -70,12 +70,18 @@ function show(output: Output, schedule: Schedule): void {
     ['overlap', schedule.overlap],
     ['jitter', `${schedule.jitterSeconds} s`],
     ['paused', schedule.paused ? 'yes' : 'no'],
-    ['stands in', schedule.source === 'configuration' ? 'the configuration' : 'the database, by command'],
+    ['stands in', standsIn[schedule.source]],
     ['last run', when(schedule.lastRunAt)],
     ['next run', when(schedule.nextRunAt)],
     ['id', schedule.id],
   ]);
 }
+
+const standsIn: Record<Schedule['source'], string> = {
+  command: 'the database, by command',
+  configuration: 'the configuration',
+  product: 'the product',
+};
 
 export const register: Register = (program, lifecycle) => {
   const schedule = program.command('schedule').description('recurring jobs and what became of their times');

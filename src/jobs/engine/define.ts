@@ -25,6 +25,11 @@ export interface Policy extends JobLimits {
   /** First delay in ms; doubles with each failure, half of it random. */
   backoffMs: number;
   timeoutMs: number;
+  /**
+   * Done so often that its row is soon of no interest: once it succeeded it is kept for two days, and when a schedule or
+   * another job asked for it, it leaves no entry in the audit trail.
+   */
+  routine?: boolean;
 }
 
 export interface StepOutcome {
@@ -117,6 +122,8 @@ export interface AbandonedJob {
   id: string;
   state: JobState;
   error: ErrorShape | null;
+  /** When it ended. */
+  at: string;
 }
 
 /** A child job has no row and no database: it may run on a machine that reaches Redis alone. */

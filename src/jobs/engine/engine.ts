@@ -180,7 +180,7 @@ export function openEngine(parts: {
       lane: clientId ?? '',
       serialKey: options.serialKey ?? null,
     });
-    if (inserted.created) {
+    if (inserted.created && !(job.routine && /^(schedule|job):/.test(options.requestedBy))) {
       tx.addAudit({
         at: now,
         actor: options.requestedBy,
@@ -294,7 +294,7 @@ export function openEngine(parts: {
       const policy = registry.job(before.type);
       const endIdle = (tx: Statements, evenRunning: boolean) => {
         if (tx.cancelIdle(id, error, now, evenRunning))
-          policy?.abandon?.(tx, { id, state: 'cancelled', error });
+          policy?.abandon?.(tx, { id, state: 'cancelled', error, at: now });
       };
       await storage.write((tx) => {
         if (!tx.requestCancel(id, now)) return;

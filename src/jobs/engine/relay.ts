@@ -137,7 +137,7 @@ export function createRelay(parts: {
       };
       await storage.write((tx) => {
         if (!tx.buryJob(row.id, row.attempt, error, now())) return;
-        policy?.abandon?.(tx, { id: row.id, state: 'dead', error });
+        policy?.abandon?.(tx, { id: row.id, state: 'dead', error, at: now() });
       });
       await job?.remove();
     }

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { thresholdsSchema } from '../../../src/domain/check.ts';
 import { systemClock } from '../../../src/domain/clock.ts';
 import { silentLog } from '../../../src/domain/log.ts';
 import type { Ports } from '../../../src/domain/ports.ts';
@@ -8,6 +7,7 @@ import { openStorage } from '../../../src/domain/storage/storage.ts';
 import { openEngine } from '../../../src/jobs/engine/engine.ts';
 import { defaultRescueClocks, startWorkers } from '../../../src/workers/worker.ts';
 import { fastClocks } from '../../support/clocks.ts';
+import { plainSettings } from '../../support/settings.ts';
 import { faultRegistry } from './jobs.ts';
 
 // Workers for the jobs of the fault table, in a process of their own that may be killed, stopped or starved.
@@ -32,15 +32,7 @@ const workers = await startWorkers({
   clock: systemClock,
   log: silentLog,
   ports: {} as Ports,
-  settings: {
-    companyName: 'Faults',
-    timezone: 'UTC',
-    thresholds: thresholdsSchema.parse({}),
-    networkTargets: [],
-    probeBatch: 25,
-    uncertainMail: 'resend',
-    mailFrom: 'faults@localhost',
-  },
+  settings: plainSettings,
   queues: ['general'],
   clocks: clocks === 'fast' ? fastClocks : defaultRescueClocks,
   name: `${hostname()}:${process.pid}`,

@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { effectiveThresholds } from '../../../src/domain/check/thresholds.ts';
+import { catalogue } from '../../../src/workers/probes/index.ts';
 import { parse } from 'yaml';
 import { configJsonSchema, loadConfig, parseConfig } from '../../../src/entry/config.ts';
 import { configTemplate } from '../../../src/entry/config-template.ts';
@@ -97,9 +99,17 @@ test('the template that init writes is valid and changes nothing', () => {
 test('the template stays valid with every comment that shows a default taken away', () => {
   const [settings = ''] = configTemplate().split('\nschedules:');
   const uncommented = settings
-    .replaceAll(/^( *)# ((?: {2})*[a-z]\w*: .+)$/gm, '$1$2')
-    .replaceAll(/^( +)# ( *(?:thresholds|cpu|memory|disk):)$/gm, '$1$2');
-  expect(parseConfig(parse(uncommented), {})).toEqual(parseConfig({}, {}));
+    .replaceAll(/^( *)# ((?: {2})*[a-z][\w.]*: .+)$/gm, '$1$2')
+    .replaceAll(/^( +)# ( *(?:thresholds|flapping):)$/gm, '$1$2');
+  const { thresholds, ...healthChecks } = parseConfig(parse(uncommented), {}).healthChecks;
+  const { thresholds: none, ...defaults } = parseConfig({}, {}).healthChecks;
+  expect(healthChecks).toEqual(defaults);
+  // Thresholds are shown with those of the check types, which need not be set.
+  expect(none).toEqual({});
+  expect(effectiveThresholds(catalogue, [{ from: 'x', settings: thresholds }]).get('disk')).toMatchObject({
+    warning: 85,
+    critical: 95,
+  });
 });
 
 test('the first line points editors at the schema, which knows every section', () => {

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
-import { checkNames } from '../../../src/domain/check.ts';
+import { alertStates, severities } from '../../../src/domain/alert/alert.ts';
 import { clientStatuses, tiers } from '../../../src/domain/client.ts';
 import { deviceTypes } from '../../../src/domain/device.ts';
 import { jobStates, retryStates } from '../../../src/domain/job.ts';
 import { reportFormats } from '../../../src/domain/report.ts';
 import { misfires, overlaps } from '../../../src/domain/schedule.ts';
+import { catalogue } from '../../../src/workers/probes/index.ts';
 import { jsonObject, listOf, optionChoices, positiveInteger } from '../../../src/entry/cli/options.ts';
 
 test('the command line offers what the domain knows', () => {
@@ -13,7 +14,10 @@ test('the command line offers what the domain knows', () => {
     clientStatuses,
     deviceTypes,
     reportFormats,
-    checkNames,
+    checkNames: catalogue.map((type) => type.name),
+    severities,
+    alertStates: [...alertStates, 'all'],
+    historyLevels: ['result', 'minute', 'hour', 'day'],
     jobStates,
     retryStates,
     misfires,

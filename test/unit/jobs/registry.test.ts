@@ -3,7 +3,14 @@ import { queueNames } from '../../../src/jobs/engine/define.ts';
 import { registry } from '../../../src/jobs/registry.ts';
 
 test('the promised job types can be started; probes belong to their parent', () => {
-  expect(registry.jobTypes()).toEqual(['client.onboard', 'health.check', 'report.generate', 'report.send']);
+  expect(registry.jobTypes()).toEqual([
+    'client.onboard',
+    'health.check',
+    'history.rollup',
+    'alert.notify',
+    'report.generate',
+    'report.send',
+  ]);
   expect(registry.any('health.probe')?.kind).toBe('child');
   expect(registry.job('health.probe')).toBeUndefined();
 });

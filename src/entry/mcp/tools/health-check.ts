@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { checkNames, checkResultSchema, statuses, summarySchema } from '../../../domain/check.ts';
+import { checkResultSchema, statuses, summarySchema } from '../../../domain/check/check.ts';
 import { clientIdSchema } from '../../../domain/client.ts';
-import { parseWith } from '../../../domain/errors.ts';
+import { catalogue } from '../../../workers/probes/index.ts';
 import { adds, assertNotFailed, awaitJob, defineTool, jobOutput, stateLine, waitInput } from '../tool.ts';
 
 const found = z.object({
@@ -18,7 +18,11 @@ export const healthCheck = defineTool(
       'Measures every device of a client now and records the results. A device that nothing can measure is unknown, with the reason.',
     input: {
       clientId: clientIdSchema.describe('The client, as client_list names it.'),
-      checks: z.array(z.enum(checkNames)).min(1).optional().describe('Only these checks.'),
+      checks: z
+        .array(z.enum(catalogue.map((type) => type.name)))
+        .min(1)
+        .optional()
+        .describe('Only these checks.'),
       ...waitInput,
     },
     output: {
@@ -32,13 +36,12 @@ export const healthCheck = defineTool(
     const started = await context.toolkit.health.check(clientId, checks ? { checks } : {});
     const job = await awaitJob(context, started, wish);
     assertNotFailed(job);
-    const result =
-      job.state === 'succeeded' ? parseWith(found, job.result, 'result of health.check', 'INTERNAL') : null;
+    const result = job.state === 'succeeded' ? await started.result() : null;
     const lines = result?.results.map(
       (r) => `- ${r.deviceId} ${r.check}${r.instance ? ` ${r.instance}` : ''}: ${r.status}, ${r.message}`,
     );
     return {
-      structured: { job, clientId, found: result },
+      structured: { job, clientId, found: result && found.parse(result) },
       text: [result ? `${clientId} is ${result.status}.` : stateLine(job), ...(lines ?? [])].join('\n'),
     };
   },

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { checkNames, checkResultSchema } from '../../../domain/check.ts';
+import { checkResultSchema } from '../../../domain/check/check.ts';
 import { clientIdSchema } from '../../../domain/client.ts';
+import { catalogue } from '../../../workers/probes/index.ts';
 import { defineTool, reads } from '../tool.ts';
 
 export const healthHistory = defineTool(
@@ -11,7 +12,10 @@ export const healthHistory = defineTool(
     input: {
       clientId: clientIdSchema.describe('The client, as client_list names it.'),
       days: z.int().min(1).max(366).default(7),
-      check: z.enum(checkNames).optional().describe('Only this check.'),
+      check: z
+        .enum(catalogue.map((type) => type.name))
+        .optional()
+        .describe('Only this check.'),
       limit: z.int().min(1).max(1000).default(200).describe('At most so many results.'),
     },
     output: { results: z.array(checkResultSchema), total: z.number().describe('How many there are in all.') },

@@ -1,4 +1,6 @@
 import type { Tool } from '../tool.ts';
+import { alertAcknowledge } from './alert-acknowledge.ts';
+import { alertList } from './alert-list.ts';
 import { clientList } from './client-list.ts';
 import { clientOnboard } from './client-onboard.ts';
 import { deviceAdd } from './device-add.ts';
@@ -21,6 +23,8 @@ export const tools = [
   deviceAdd,
   healthCheck,
   healthHistory,
+  alertList,
+  alertAcknowledge,
   reportGenerate,
   jobList,
   jobStatus,

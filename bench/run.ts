@@ -4,13 +4,15 @@
  *
  *   npm run bench            a table
  *   npm run bench -- --json  one JSON object
- *   npm run bench -- --only=scheduleLag   one part: checkPath, roundTrip, startUp, pdf, scheduleLag, rescue, memory
+ *   npm run bench -- --only=scheduleLag   one part: checkPath, roundTrip, startUp, pdf, scheduleLag, rescue, memory,
+ *                            history, dayOf10kDevices
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stopEmbeddedRedis } from '../src/jobs/engine/embedded-redis.ts';
 import { checkPath } from './check-path.ts';
+import { history } from './history.ts';
 import { memory } from './memory.ts';
 import { pdf } from './pdf.ts';
 import { rescue } from './rescue.ts';
@@ -36,6 +38,11 @@ const meanings: Record<string, string> = {
   memoryAfter100kMb: 'the same after 100,000',
   memoryGrowth: 'one to the other; at most 1.1',
   longRunJobsPerS: 'empty jobs a second over those 100,000, of one client',
+  historySamplesM: '10,000 devices, five checks, every five minutes, 30 days: samples, in millions',
+  historyMb: 'what the database holds of them, in MB; at most 2,000',
+  historyBytesPerSample: 'the same for each sample',
+  historyQueryMs: 'one client of 100 devices, 30 days, hour by hour; at most 50',
+  historyQueryP95Ms: 'the 95th percentile of it',
   barePdfMs: 'a bare page.pdf() of a report, warm',
   pdfMs: 'our PDF of the same HTML, warm',
   pdfVsBare: 'ours to bare; less is better',
@@ -44,7 +51,7 @@ const meanings: Record<string, string> = {
 const home = await mkdtemp(join(tmpdir(), 'msp-bench-'));
 try {
   const results: Record<string, number | object> = {};
-  const parts = [checkPath, roundTrip, startUp, pdf, scheduleLag, rescue, memory];
+  const parts = [checkPath, roundTrip, startUp, pdf, scheduleLag, rescue, memory, history];
   const only = process.argv.find((word) => word.startsWith('--only='))?.slice(7);
   for (const part of parts.filter(({ name }) => !only || name === only)) {
     process.stderr.write(`${part.name} ...\n`);

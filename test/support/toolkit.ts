@@ -19,10 +19,10 @@ export interface TestToolkit {
 /** A toolkit on a home of its own, without workers until they are asked for. */
 export async function testToolkit(
   config: ConfigInput = {},
-  options: { clock?: Clock } = {},
+  { environment: more = {}, ...options }: { clock?: Clock; environment?: Record<string, string> } = {},
 ): Promise<TestToolkit> {
   const home = await scratchHome();
-  const environment = { PATH: process.env['PATH'] };
+  const environment = { PATH: process.env['PATH'], ...more };
   const toolkit = await openToolkit({
     home,
     config,

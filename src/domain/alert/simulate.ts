@@ -64,12 +64,14 @@ export function simulate(tx: Statements, wish: Simulation): Simulated {
     (result) => result.stateId,
   );
   const firstRaw = Math.min(to, ...[...raw.values()].flat().map((r) => r.at));
-  const grid = readGrid(tx, { clientId, timezone: wish.timezone, level: 'minute', from, to: firstRaw });
+  // The minute in which the raw results begin is told by them.
+  const rolledUntil = Math.max(from, Math.floor(firstRaw / 60_000) * 60_000);
+  const grid = readGrid(tx, { clientId, timezone: wish.timezone, level: 'minute', from, to: rolledUntil });
   const minutes = Map.groupBy(grid.series, (series) => series.stateId);
   const found: Simulated = { alerts: [], results: 0, coarse: 0 };
   for (const { thing, spans } of timelines) {
     const replayed: Replayed[] = [];
-    const series = firstRaw > from ? (minutes.get(thing.id) ?? []) : [];
+    const series = rolledUntil > from ? (minutes.get(thing.id) ?? []) : [];
     for (const [i, bucket] of grid.buckets.entries()) {
       const values = series
         .filter((s) => (s.count[i] ?? 0) > 0)

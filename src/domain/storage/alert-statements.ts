@@ -195,7 +195,7 @@ export function alertStatements(sql: Prepare) {
     endNotices(jobId: string, state: 'sent' | 'failed', now: string): void {
       sql(
         `update notices set state = @state, sent_at = case when @state = 'sent' then @now end
-         where job_id = @jobId and state = 'taken'`,
+         where job_id = @jobId and state in ('taken', 'failed')`,
       ).run({ jobId, state, now });
     },
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { severities } from '../../domain/alert/alert.ts';
+import { severities, type Severity } from '../../domain/alert/alert.ts';
 import { clientIdSchema } from '../../domain/client.ts';
 import type { Clock } from '../../domain/clock.ts';
 import { DomainError } from '../../domain/errors.ts';
@@ -29,12 +29,21 @@ const [first, ...others] = channelTypes.map((channel) =>
   z.strictObject({ ...common, type: z.literal(channel.type), ...channel.settings }),
 );
 
-/** A channel as the configuration names it. */
+/** A channel as the configuration names it, with the settings of its type. */
+export interface ChannelConfig {
+  name: string;
+  type: string;
+  minSeverity: Severity;
+  clients?: string[] | undefined;
+  afterMinutes: number;
+  [setting: string]: unknown;
+}
+export type ChannelInput = Partial<ChannelConfig> & Pick<ChannelConfig, 'name' | 'type'>;
+
 export const channelSchema = z.discriminatedUnion('type', [
   first ?? z.strictObject({ ...common, type: z.literal('') }),
   ...others,
-]);
-export type ChannelConfig = z.infer<typeof channelSchema>;
+]) as unknown as z.ZodType<ChannelConfig, ChannelInput>;
 
 /** Sends through the configured channels. */
 export function openChannels(parts: {

@@ -39,12 +39,15 @@ export async function history(home: string): Promise<Record<string, number>> {
   const who = { actor: 'bench', clock: systemClock };
   const random = seeded(7);
   const start = Date.UTC(2026, 5, 1);
-  for (let c = 0; c < clients; c += 1) await addClient(storage, who, { name: `Client ${c}`, id: `client-${c}` });
+  for (let c = 0; c < clients; c += 1)
+    await addClient(storage, who, { name: `Client ${c}`, id: `client-${c}` });
   await storage.close();
 
   const raw = new Database(file);
   raw.pragma('synchronous = off');
-  const addDevice = raw.prepare(`insert into devices (id, client_id, name, type, metadata) values (?, ?, ?, 'server', '{}')`);
+  const addDevice = raw.prepare(
+    `insert into devices (id, client_id, name, type, metadata) values (?, ?, ?, 'server', '{}')`,
+  );
   const addState = raw.prepare(
     `insert into check_states (client_id, device_id, check_name, instance, status, hard, tries, since, at, hold_until, message,
        vals, limits, ms, changes, flapping, unreachable, known, span_from)
@@ -73,8 +76,17 @@ export async function history(home: string): Promise<Record<string, number>> {
       for (const check of checks) {
         const vals = JSON.stringify([{ name: 'used', value: 50, unit: '%' }]);
         const state = Number(
-          addState.run(clientId, device, check, iso(start), iso(end), iso(end), message(check, 50), vals, start)
-            .lastInsertRowid,
+          addState.run(
+            clientId,
+            device,
+            check,
+            iso(start),
+            iso(end),
+            iso(end),
+            message(check, 50),
+            vals,
+            start,
+          ).lastInsertRowid,
         );
         const metric = Number(addMetric.run(state, 'used', '%').lastInsertRowid);
         things.push({ state, metric, check, level: random() * 80 });
@@ -104,7 +116,14 @@ export async function history(home: string): Promise<Record<string, number>> {
             max = Math.max(max, value);
             sum += value;
             if (day >= days - minuteDays)
-              minuteRows.push({ metric: thing.metric, slot: i * 5, count: 1, min: value, avg: value, max: value });
+              minuteRows.push({
+                metric: thing.metric,
+                slot: i * 5,
+                count: 1,
+                min: value,
+                avg: value,
+                max: value,
+              });
             if (day >= days - rawDays)
               runs[i]?.push({
                 stateId: thing.state,
@@ -117,7 +136,14 @@ export async function history(home: string): Promise<Record<string, number>> {
                 ms: Math.floor(random() * 40),
               });
           }
-          const row = { metric: thing.metric, slot: 0, count: samplesAnHour, min, avg: sum / samplesAnHour, max };
+          const row = {
+            metric: thing.metric,
+            slot: 0,
+            count: samplesAnHour,
+            min,
+            avg: sum / samplesAnHour,
+            max,
+          };
           hourRows.push(row);
           if (hour === 0) dayRows.push({ ...row, count: samplesAnHour * 24 });
         }
@@ -125,7 +151,8 @@ export async function history(home: string): Promise<Record<string, number>> {
         if (minuteRows.length > 0) put('minute', at, at + hourMs, minuteRows);
         for (const [i, results] of runs.entries()) {
           const began = at + i * 300_000;
-          if (results.length > 0) addRun.run(`${clientId}-${began}`, clientId, began, packRun(began, results));
+          if (results.length > 0)
+            addRun.run(`${clientId}-${began}`, clientId, began, packRun(began, results));
         }
       }
       put('day', start + day * 24 * hourMs, start + (day + 1) * 24 * hourMs, dayRows);
@@ -142,7 +169,13 @@ export async function history(home: string): Promise<Record<string, number>> {
   const fresh = await openStorage(file);
   const times: number[] = [];
   for (let c = 0; c < 21; c += 1) {
-    const query = { clientId: `client-${c * 4}`, timezone: 'UTC', level: 'hour', from: start, to: end } as const;
+    const query = {
+      clientId: `client-${c * 4}`,
+      timezone: 'UTC',
+      level: 'hour',
+      from: start,
+      to: end,
+    } as const;
     times.push(
       await milliseconds(async () => {
         const grid = readGrid(fresh.read, query);

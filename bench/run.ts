@@ -12,6 +12,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stopEmbeddedRedis } from '../src/jobs/engine/embedded-redis.ts';
 import { checkPath } from './check-path.ts';
+import { dayOf10kDevices } from './day.ts';
 import { history } from './history.ts';
 import { memory } from './memory.ts';
 import { pdf } from './pdf.ts';
@@ -43,6 +44,8 @@ const meanings: Record<string, string> = {
   historyBytesPerSample: 'the same for each sample',
   historyQueryMs: 'one client of 100 devices, 30 days, hour by hour; at most 50',
   historyQueryP95Ms: 'the 95th percentile of it',
+  dayOf10kDevices:
+    '10,000 devices every five minutes for a simulated day, a slot at a time as fast as it goes',
   barePdfMs: 'a bare page.pdf() of a report, warm',
   pdfMs: 'our PDF of the same HTML, warm',
   pdfVsBare: 'ours to bare; less is better',
@@ -51,7 +54,7 @@ const meanings: Record<string, string> = {
 const home = await mkdtemp(join(tmpdir(), 'msp-bench-'));
 try {
   const results: Record<string, number | object> = {};
-  const parts = [checkPath, roundTrip, startUp, pdf, scheduleLag, rescue, memory, history];
+  const parts = [checkPath, roundTrip, startUp, pdf, scheduleLag, rescue, memory, history, dayOf10kDevices];
   const only = process.argv.find((word) => word.startsWith('--only='))?.slice(7);
   for (const part of parts.filter(({ name }) => !only || name === only)) {
     process.stderr.write(`${part.name} ...\n`);

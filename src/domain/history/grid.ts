@@ -43,6 +43,32 @@ interface Metric {
   unit: string | null;
 }
 
+/** Columns for so many series of `n` buckets, cut from a few large pieces: thousands of small ones would take longer. */
+function columnsFor(expected: number, n: number): { next(): Pick<Series, 'min' | 'avg' | 'max' | 'count'> } {
+  const floats = new Float32Array(expected * n * 3);
+  const counts = new Uint32Array(expected * n);
+  let used = 0;
+  return {
+    next() {
+      const at = used * n;
+      used += 1;
+      if (used > expected)
+        return {
+          min: new Float32Array(n),
+          avg: new Float32Array(n),
+          max: new Float32Array(n),
+          count: new Uint32Array(n),
+        };
+      return {
+        min: floats.subarray(at * 3, at * 3 + n),
+        avg: floats.subarray(at * 3 + n, at * 3 + 2 * n),
+        max: floats.subarray(at * 3 + 2 * n, at * 3 + 3 * n),
+        count: counts.subarray(at, at + n),
+      };
+    },
+  };
+}
+
 /** Reads what was rolled up, and rolls up on the way what has not been yet. Nothing is filled in where nothing is known. */
 export function readGrid(tx: Statements, query: GridQuery): Grid {
   const { clientId, level, timezone } = query;
@@ -57,15 +83,20 @@ export function readGrid(tx: Statements, query: GridQuery): Grid {
       .map((row) => [row.id, row]),
   );
   const metrics = tx.metricsOf(clientId).filter((m) => states.has(m.state_id));
-  const byId = new Map<number, Series>();
+  const first = metrics[0]?.id ?? 0;
+  const last = metrics.at(-1)?.id ?? 0;
+  // Ids of a client's metrics lie close together, and this is looked into for every point there is.
+  const byId: (Series | undefined)[] = [];
   const byName = new Map<string, Series>();
+
+  const n = buckets.length;
+  const columns = columnsFor(metrics.length, n);
 
   function seriesOf(metric: Metric): Series {
     const key = `${metric.stateId} ${metric.name}`;
     const found = byName.get(key);
     if (found) return found;
     const state = states.get(metric.stateId);
-    const n = buckets.length;
     const made: Series = {
       stateId: metric.stateId,
       deviceId: state?.device_id ?? '',
@@ -73,20 +104,15 @@ export function readGrid(tx: Statements, query: GridQuery): Grid {
       instance: state?.instance ?? '',
       value: metric.name,
       unit: metric.unit,
-      min: new Float32Array(n),
-      avg: new Float32Array(n),
-      max: new Float32Array(n),
-      count: new Uint32Array(n),
+      ...columns.next(),
     };
     byName.set(key, made);
-    if (metric.id !== undefined) byId.set(metric.id, made);
+    if (metric.id !== undefined) byId[metric.id - first] = made;
     return made;
   }
   for (const m of metrics) seriesOf({ id: m.id, stateId: m.state_id, name: m.name, unit: m.unit });
 
   const cursor = tx.historyCursor(clientId);
-  const first = metrics[0]?.id ?? 0;
-  const last = metrics.at(-1)?.id ?? 0;
   const rolledUntil = level === 'day' ? cursor?.day_until_ms : cursor?.hour_until_ms;
   const blocks = (at: Level, start: number, end: number) =>
     start < end && metrics.length > 0 ? tx.blocks(clientId, at, start, end, { first, last }) : [];
@@ -96,7 +122,7 @@ export function readGrid(tx: Statements, query: GridQuery): Grid {
     const base = indexOfBucket(buckets, row.start_ms);
     const { metric, slot, min, avg, max, count } = block;
     for (let i = 0; i < metric.length; i += 1) {
-      const series = byId.get(metric[i] ?? -1);
+      const series = byId[(metric[i] ?? 0) - first];
       if (!series) continue;
       const index =
         level === 'minute' ? indexOfBucket(buckets, row.start_ms + (slot[i] ?? 0) * 60_000) : base;
@@ -126,7 +152,7 @@ export function readGrid(tx: Statements, query: GridQuery): Grid {
       const index = indexOfBucket(buckets, row.start_ms);
       if (index < 0) continue;
       for (let i = 0; i < block.metric.length; i += 1) {
-        const series = byId.get(block.metric[i] ?? -1);
+        const series = byId[(block.metric[i] ?? 0) - first];
         if (series)
           add(series, index, block.min[i] ?? 0, block.max[i] ?? 0, block.avg[i] ?? 0, block.count[i] ?? 0);
       }

@@ -100,7 +100,7 @@ export const configSchema = z.strictObject({
       .array(z.string().regex(/^.+:\d{1,5}$/, 'must be host:port'))
       .default([])
       .describe('host:port pairs whose reachability the network check measures.'),
-    probeBatch: z.int().min(1).max(500).default(25).describe('Devices that one probe job measures.'),
+    probeBatch: z.int().min(1).max(500).default(50).describe('Devices that one probe job measures.'),
   }),
   history: section({
     rawDays: z.int().min(2).max(366).default(2).describe('Days for which every result is kept as it was.'),

@@ -11,7 +11,7 @@ import {
   worst,
 } from '../domain/check/check.ts';
 import { requireCheckType } from '../domain/check/check-type.ts';
-import { type PlannedCheck, planChecks } from '../domain/check/plan.ts';
+import { type DeviceChecks, type PlannedCheck, planChecks } from '../domain/check/plan.ts';
 import { type DeviceAnswer, recordRun } from '../domain/check/record.ts';
 import { monitoringOf } from '../domain/check/monitoring.ts';
 import { clientIdSchema, clientNotFound } from '../domain/client.ts';
@@ -140,23 +140,20 @@ export async function runChecks(
   const devices = probeTargets(storage, clientId);
   const at = clock.now().toISOString();
   const monitoring = monitoringOf(settings.monitor, ports.catalogue, client);
-  const plans = devices.map((device): DevicePlan => ({
-    device,
-    ...planChecks(
-      ports.catalogue,
-      device.metadata.checks,
-      monitoring.checks,
-      settings.monitor.checkSettings,
-      only,
-      at,
-    ),
-  }));
+  const planFor = (own: DeviceChecks | undefined) =>
+    planChecks(ports.catalogue, own, monitoring.checks, settings.monitor.checkSettings, only, at);
+  // Most devices name no checks of their own, and are all checked alike.
+  const common = planFor(undefined);
+  const plans = devices.map((device): DevicePlan => {
+    const own = device.metadata.checks;
+    return { device, ...(own ? planFor(own) : common) };
+  });
   context.progress(10, `measuring ${devices.length} device${devices.length === 1 ? '' : 's'}`);
   const trends = trendsOf(storage, ports.catalogue, clientId, plans, clock.now());
   const payloadOf = (plan: DevicePlan) => ({
     device: plan.device,
-    checks: plan.planned,
-    trends: trends(plan.device.id),
+    ...(plan.planned === common.planned ? {} : { checks: plan.planned }),
+    ...trends(plan.device.id),
   });
 
   const toMeasure = plans.filter((plan) => plan.planned.length > 0);
@@ -165,7 +162,7 @@ export async function runChecks(
     batches.push(toMeasure.slice(i, i + settings.probeBatch));
   const first = await measure(
     batches,
-    batches.map((batch) => ({ devices: batch.map(payloadOf), patienceMs })),
+    batches.map((batch) => ({ devices: batch.map(payloadOf), common: common.planned, patienceMs })),
   );
   const idle = plans.filter((plan) => plan.planned.length === 0);
   const parts: Status[][] = [];
@@ -195,7 +192,11 @@ export async function runChecks(
   const alone = first.late.map((plan) => [plan]);
   const second = await measure(
     alone,
-    first.late.map((plan) => ({ devices: [payloadOf(plan)], patienceMs: alonePatienceMs })),
+    first.late.map((plan) => ({
+      devices: [payloadOf(plan)],
+      common: common.planned,
+      patienceMs: alonePatienceMs,
+    })),
   );
   for (const plan of second.late) {
     second.answers.set(plan.device.id, unanswered(plan, `no answer within ${alonePatienceMs / 1000} s`));

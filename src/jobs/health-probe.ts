@@ -19,11 +19,14 @@ const payload = z.object({
     .array(
       z.object({
         device: target,
-        checks: z.array(plannedCheckSchema),
-        trends: z.record(z.string(), z.record(z.string(), trend)),
+        /** Absent: the common ones. */
+        checks: z.array(plannedCheckSchema).optional(),
+        trends: z.record(z.string(), z.record(z.string(), trend)).optional(),
       }),
     )
     .min(1),
+  /** What is checked on the devices that name nothing of their own. */
+  common: z.array(plannedCheckSchema),
   /** How long the others of the batch wait for a device, in ms; those that take longer are named and left. */
   patienceMs: z.number(),
 });
@@ -48,7 +51,7 @@ export const healthProbe = defineChild(
 async function measureDevices(context: BaseContext, batch: ProbePayload): Promise<ProbeResult> {
   const late: string[] = [];
   const answers = await Promise.all(
-    batch.devices.map(async ({ device, checks, trends }) => {
+    batch.devices.map(async ({ device, checks = batch.common, trends = {} }) => {
       const limit = AbortSignal.timeout(batch.patienceMs);
       const signal = AbortSignal.any([context.signal, limit]);
       try {

@@ -108,8 +108,8 @@ export async function runChild(
   try {
     const what = `payload of ${definition.type}`;
     const payload = parseWith(definition.payload, queueJob.data, what, 'PAYLOAD_INVALID');
-    const result = await obeying(definition.run({ ports, clock, log, signal }, payload), signal);
-    return parseWith(definition.result, result, `result of ${definition.type}`, 'INTERNAL');
+    // Its parent reads the result, and parses it there.
+    return await obeying(definition.run({ ports, clock, log, signal }, payload), signal);
   } catch (error) {
     if (stopped === 'shutdown') return await putBack(queueJob, token);
     const known = toDomainError(error);

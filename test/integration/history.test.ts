@@ -205,8 +205,7 @@ test('a check that asks for the course of a value gets its daily means', async (
   m.clock.set('2026-06-07T01:00:00.000Z');
   await rollUp(m);
   const plans = [{ planned: [{ check: 'disk', settings: {} }] }];
-  const trend = trendsOf(m.storage, catalogue, 'acme', plans, m.clock.now())(m.devices['web'] ?? '')[
-    'disk'
-  ]?.['/'];
+  const { trends } = trendsOf(m.storage, catalogue, 'acme', plans, m.clock.now())(m.devices['web'] ?? '');
+  const trend = trends?.['disk']?.['/'];
   expect(trend?.map(([, value]) => value)).toEqual([50, 55, 60, 65, 70, 75]);
 });

@@ -51,11 +51,11 @@ export function recordRun(tx: Statements, recording: Recording): Status[] {
   if (tx.isRecorded(jobId, part, startMs))
     return tx.runOfJob(jobId, part).flatMap((run) => unpackRun(run.at, run.data).map((r) => r.status));
   const book = openBook(tx, recording);
+  const present = tx.setDevicesSeen(recording.answers.map(seenOf));
   const raw: RawResult[] = [];
   for (const answer of book.inOrder(recording.answers)) {
-    const { device, measurements } = answer;
-    const seen = measurements.findLast((m) => m.status !== 'unknown')?.at ?? null;
-    if (!tx.setDeviceSeen(device.id, seen)) continue;
+    const { device } = answer;
+    if (!present.has(device.id)) continue;
     const own = { from: `device ${device.name}`, settings: device.metadata.thresholds };
     const limits = withLevel(recording.limits, own);
     for (const m of book.expand(answer)) raw.push(book.apply(m, answer, limits));
@@ -65,6 +65,11 @@ export function recordRun(tx: Statements, recording: Recording): Status[] {
   // What is older may have lost some of its raw results, and would lose by being rolled up from the rest.
   if (startMs > now.getTime() - rewindableMs) rewind(tx, clientId, startMs);
   return raw.map((r) => r.status);
+}
+
+/** When a device last answered, if it did. */
+function seenOf({ device, measurements }: DeviceAnswer): [deviceId: string, at: string | null] {
+  return [device.id, measurements.findLast((m) => m.status !== 'unknown')?.at ?? null];
 }
 
 /** When the first of its measurements was made, in ms since the epoch. */

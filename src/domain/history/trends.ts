@@ -15,7 +15,7 @@ export function trendsOf(
   clientId: string,
   plans: readonly { planned: readonly PlannedCheck[] }[],
   now: Date,
-): (deviceId: string) => Trends {
+): (deviceId: string) => { trends?: Trends } {
   const wanted = catalogue.filter(
     (type) => type.trend && plans.some((plan) => plan.planned.some((p) => p.check === type.name)),
   );
@@ -35,5 +35,8 @@ export function trendsOf(
       (trends[type.name] ??= {})[series.instance] = points;
     }
   }
-  return (deviceId) => byDevice.get(deviceId) ?? {};
+  return (deviceId) => {
+    const trends = byDevice.get(deviceId);
+    return trends ? { trends } : {};
+  };
 }

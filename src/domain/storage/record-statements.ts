@@ -78,13 +78,17 @@ export function recordStatements(sql: Prepare) {
       return sql('select name from devices where id = ?').pluck().get(id) as string | undefined;
     },
 
-    /** Notes when the device last answered (null: it did not). False where the device is gone. */
-    setDeviceSeen(id: string, at: string | null): boolean {
-      const { changes } = sql(
-        `update devices set last_seen = case when @at is null or last_seen >= @at then last_seen else @at end
-         where id = @id`,
-      ).run({ id, at });
-      return changes === 1;
+    /** Notes when devices last answered (null: they did not). Answers with the ids of those that are still there. */
+    setDevicesSeen(seen: readonly (readonly [id: string, at: string | null])[]): Set<string> {
+      return new Set(
+        sql(
+          `update devices set last_seen = case when seen.at is null or last_seen >= seen.at then last_seen else seen.at end
+           from (select value ->> 0 as id, value ->> 1 as at from json_each(?)) as seen
+           where devices.id = seen.id returning devices.id`,
+        )
+          .pluck()
+          .all(JSON.stringify(seen)) as string[],
+      );
     },
 
     setDeviceFacts(id: string, facts: Record<string, unknown>): void {

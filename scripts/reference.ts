@@ -12,6 +12,8 @@ import { createProgram } from '../src/entry/cli/program.ts';
 import { tools } from '../src/entry/mcp/tools/index.ts';
 import { exitCodes } from '../src/entry/run.ts';
 import { registry } from '../src/jobs/registry.ts';
+import { channelTypes } from '../src/workers/channels/index.ts';
+import { catalogue } from '../src/workers/probes/index.ts';
 
 interface JsonSchema {
   type?: string | string[];
@@ -126,6 +128,46 @@ const text = `${[
       ? [table(['input', 'type', 'default', 'meaning'], fields(tool.input))]
       : []),
   ]),
+  '## Checks',
+  'Settings stand in the metadata of a device under `checks`, or for all devices in `healthChecks.settings`. See [Monitoring](monitoring.md).',
+  ...catalogue.flatMap((type) => {
+    const schema = z.toJSONSchema(type.settings, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+    const own = Object.entries(schema.properties ?? {}).map(([name, value]) => [
+      `\`${name}\``,
+      typeOf(value),
+      schema.required?.includes(name) ? 'required' : fallback(value),
+      value.description ?? '',
+    ]);
+    const limit = (value: unknown) => (value == null ? '' : `\`${String(value)}\``);
+    const values = Object.entries(type.values).map(([name, spec], index) => [
+      `\`${index === 0 ? type.name : `${type.name}.${name}`}\``,
+      spec.unit,
+      spec.about,
+      limit(spec.warning),
+      limit(spec.critical),
+      spec.worse ?? 'above',
+    ]);
+    return [
+      `### \`${type.name}\``,
+      `${type.about}. Runs ${type.runs === 'on-device' ? 'on the device itself' : 'from anywhere'}.`,
+      ...(own.length > 0 ? [table(['setting', 'type', 'default', 'meaning'], own)] : []),
+      ...(values.length > 0
+        ? [table(['value', 'unit', 'meaning', 'warning', 'critical', 'bad is'], values)]
+        : ['Its values are those that the plugin answers with.']),
+    ];
+  }),
+  '## Channels',
+  'Under `alerts.channels`, each with a `name` and a `type`; secrets are credentials.',
+  table(
+    ['type', 'what', 'settings'],
+    channelTypes.map((channel) => [
+      `\`${channel.type}\``,
+      channel.about,
+      Object.keys(channel.settings)
+        .map((name) => `\`${name}\``)
+        .join(', '),
+    ]),
+  ),
   '## Job types',
   table(
     ['type', 'queue', 'tries', 'first wait', 'time limit'],

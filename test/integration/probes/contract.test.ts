@@ -11,6 +11,7 @@ async function settingsFor(type: CheckType): Promise<Record<string, unknown>> {
   const port = await tcpServer((socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'));
   const known: Record<string, Record<string, unknown>> = {
     cpu: { windowSeconds: 0.2 },
+    network: { gateway: false, hosts: ['127.0.0.1'] },
     ping: { host: '127.0.0.1', count: 1 },
     tcp: { host: '127.0.0.1', port },
     http: { url: `http://127.0.0.1:${port}/` },

@@ -52,14 +52,15 @@ async function measureDevices(context: BaseContext, batch: ProbePayload): Promis
   const late: string[] = [];
   const answers = await Promise.all(
     batch.devices.map(async ({ device, checks = batch.common, trends = {} }) => {
-      const limit = AbortSignal.timeout(batch.patienceMs);
-      const signal = AbortSignal.any([context.signal, limit]);
+      const limit = new AbortController();
+      const timer = setTimeout(() => limit.abort(new Error('too slow')), batch.patienceMs);
+      const signal = AbortSignal.any([context.signal, limit.signal]);
       try {
         const measurements = await context.ports.prober.measure(device, { checks, trends }, signal);
         return [{ deviceId: device.id, measurements }];
       } catch (error) {
         context.signal.throwIfAborted();
-        if (limit.aborted) {
+        if (limit.signal.aborted) {
           late.push(device.id);
           return [];
         }
@@ -67,6 +68,8 @@ async function measureDevices(context: BaseContext, batch: ProbePayload): Promis
         const at = context.clock.now().toISOString();
         const names = [...new Set(checks.map(({ check }) => check))];
         return [{ deviceId: device.id, measurements: names.map((check) => unmeasured(check, reason, at)) }];
+      } finally {
+        clearTimeout(timer);
       }
     }),
   );

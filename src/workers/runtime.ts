@@ -36,17 +36,20 @@ const obeyMs = 3000;
 async function obeying<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   work.catch(() => {});
   let timer: NodeJS.Timeout | undefined;
+  let startTimer = () => {};
   const abandoned = new Promise<never>((_, reject) => {
-    const startTimer = () => {
+    startTimer = () => {
       timer = setTimeout(() => reject(signal.reason), obeyMs);
     };
-    if (signal.aborted) startTimer();
-    else signal.addEventListener('abort', startTimer, { once: true });
   });
+  if (signal.aborted) startTimer();
+  else signal.addEventListener('abort', startTimer, { once: true });
   try {
     return await Promise.race([work, abandoned]);
   } finally {
     clearTimeout(timer);
+    // A signal that somebody listens to is kept, and with it all that the work had in hand.
+    signal.removeEventListener('abort', startTimer);
   }
 }
 
@@ -104,7 +107,11 @@ export async function runChild(
     stopped ??= why;
     stopper.abort(new Error(why));
   });
-  const signal = AbortSignal.any([stopper.signal, AbortSignal.timeout(definition.timeoutMs)]);
+  const { signal } = stopper;
+  const timer = setTimeout(
+    () => stopper.abort(new DOMException('it took too long', 'TimeoutError')),
+    definition.timeoutMs,
+  );
   try {
     const what = `payload of ${definition.type}`;
     const payload = parseWith(definition.payload, queueJob.data, what, 'PAYLOAD_INVALID');
@@ -115,6 +122,7 @@ export async function runChild(
     const known = toDomainError(error);
     throw known.retryable ? queueError(known) : new UnrecoverableError(maskText(known.message));
   } finally {
+    clearTimeout(timer);
     unregister();
   }
 }

@@ -145,7 +145,8 @@ for (let slot = 0; slot < slots; slot += 1) {
   slotBegan = performance.now();
   // The clock goes on by itself within a slot, so that what is measured later is later.
   const wanted = clients + (isRollup ? 1 : 0);
-  while (ended < wanted) await delay(5);
+  const isOver = () => ended >= wanted;
+  while (!isOver()) await delay(5);
   slotTimes.push(performance.now() - slotBegan);
   peakMb = Math.max(peakMb, process.memoryUsage().rss / 1024 ** 2);
   if (slot === 11) early = await heldMb();

@@ -67,7 +67,8 @@ export function deviceStretches(
   if (!rules.maintenanceCounts) {
     // A window for some checks alone does not take the device out of service.
     for (const window of rules.windows.filter((w) => covers(w, device)))
-      for (const [start, end] of occurrences(window, from, to)) add('maintenance', start, end);
+      // One that recurs does not reach back to before it was planned; a single one may excuse what is past.
+      for (const [start, end] of occurrences(window, since(window, from), to)) add('maintenance', start, end);
   }
   edges.sort((a, b) => a.at - b.at);
   const open = [0, 0, 0, 0];
@@ -87,6 +88,10 @@ export function deviceStretches(
   }
   put(at, to);
   return stretches;
+}
+
+function since(window: MaintenanceWindow, from: number): number {
+  return window.cron === null ? from : Math.max(from, Date.parse(window.createdAt) || from);
 }
 
 /** One time of being down, in ms since the epoch; `until` is null while it lasts. */

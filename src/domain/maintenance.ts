@@ -86,7 +86,19 @@ type Timing = Pick<MaintenanceWindow, 'from' | 'to' | 'cron' | 'durationMinutes'
 
 /** Whether a window is open at `at`, in ms since the epoch. Its start belongs to it, its end does not. */
 export function isOpen(window: Timing, at: number): boolean {
-  return occurrences(window, at, at + 1).length > 0;
+  if (window.removedAt !== null && at >= Date.parse(window.removedAt)) return false;
+  if (
+    window.from !== null &&
+    window.to !== null &&
+    at >= Date.parse(window.from) &&
+    at < Date.parse(window.to)
+  )
+    return true;
+  if (window.cron === null || window.durationMinutes === null) return false;
+  // The first start that could still last decides: if that is yet to come, so are all after it.
+  const since = new Date(at - window.durationMinutes * 60_000);
+  const start = nextSlot({ cron: window.cron, timezone: window.timezone ?? 'UTC' }, since);
+  return start !== null && start.getTime() <= at;
 }
 
 /**

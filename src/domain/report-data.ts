@@ -134,8 +134,10 @@ export async function buildReportData(
   const span = { from, to: Math.max(end, from) };
   const stretchesOf = (deviceId: string, of: readonly Timeline[], reachability: readonly string[] | null) =>
     deviceStretches(of, { clientId: client.id, deviceId }, span, { ...rules, reachability });
+  const ofDevice = Map.groupBy(timelines, ({ thing }) => thing.device_id);
+  const latestOfDevice = Map.groupBy(latest, (row) => row.device_id);
   const byDevice = devices.map((device) => {
-    const own = timelines.filter(({ thing }) => thing.device_id === device.id);
+    const own = ofDevice.get(device.id) ?? [];
     return { device, own, stretches: stretchesOf(device.id, own, options.reachability) };
   });
   const checks = [...new Set(timelines.map(({ thing }) => thing.check_name))].sort();
@@ -149,7 +151,7 @@ export async function buildReportData(
     status: worst(latest.map((row) => row.status)),
     summary: summarize(latest.map((row) => row.status)),
     devices: devices.map((device) => {
-      const statuses = latest.filter((row) => row.device_id === device.id).map((row) => row.status);
+      const statuses = (latestOfDevice.get(device.id) ?? []).map((row) => row.status);
       return {
         name: device.name,
         type: device.type,
@@ -207,6 +209,7 @@ function latestOf(
   names: ReadonlyMap<string, string>,
   end: number,
 ): Latest[] {
+  const byState = Map.groupBy(grid.series, (series) => series.stateId);
   return timelines.flatMap(({ thing, spans }): Latest[] => {
     const last = spans.at(-1);
     const gone = thing.retired_at !== null && Date.parse(thing.retired_at) <= end;
@@ -232,7 +235,7 @@ function latestOf(
         },
       ];
     }
-    const series = grid.series.find((s) => s.stateId === thing.id);
+    const series = byState.get(thing.id)?.[0];
     const index = series ? series.count.findLastIndex((n) => n > 0) : -1;
     return [
       {
@@ -260,11 +263,11 @@ function limitsOf(thing: StateRow): { warning: number | null; critical: number |
 
 /** The main value of each thing over the period. */
 function seriesOf(grid: Grid, timelines: readonly Timeline[], names: ReadonlyMap<string, string>): Series[] {
+  const byState = Map.groupBy(grid.series, (series) => series.stateId);
   return timelines.flatMap(({ thing, spans }): Series[] => {
     const [main] = JSON.parse(thing.vals) as { name: string }[];
-    const series =
-      grid.series.find((s) => s.stateId === thing.id && s.value === main?.name) ??
-      grid.series.find((s) => s.stateId === thing.id);
+    const all = byState.get(thing.id) ?? [];
+    const series = all.find((s) => s.value === main?.name) ?? all[0];
     if (!series || series.unit === null) return [];
     const times = timeInStates(spans, grid.buckets);
     const points = grid.buckets.flatMap(({ start }, i): [number, number | null][] => {

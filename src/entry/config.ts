@@ -77,7 +77,9 @@ export const configSchema = z.strictObject({
     flapping: section({
       startsAbove: z.number().min(0).max(100).default(30),
       endsAtOrBelow: z.number().min(0).max(100).default(25),
-    }).describe('How much a state may change, from 0 to 100, before it counts as flapping.'),
+    })
+      .refine((f) => f.endsAtOrBelow <= f.startsAbove, 'endsAtOrBelow must not be above startsAbove')
+      .describe('How much a state may change, from 0 to 100, before it counts as flapping.'),
     holdMinutes: z
       .int()
       .min(1)
@@ -86,7 +88,7 @@ export const configSchema = z.strictObject({
       .describe('How long a result counts at least if no newer one comes; then nothing is known.'),
     reachability: z
       .array(checkName)
-      .default(['ping', 'tcp', 'http', 'network'])
+      .default(['ping', 'tcp', 'http'])
       .describe('Checks that tell whether a device is up.'),
     denyNetworks: z
       .array(z.string().refine(isNetwork, 'must be a network such as 169.254.0.0/16'))

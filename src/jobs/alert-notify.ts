@@ -100,22 +100,18 @@ export function teller(
 ): Tell {
   const { channels, groupMs } = parts.settings.alerts;
   if (channels.length === 0) return () => {};
-  const client = parts.storage.read.clientBrief(clientId);
-  const hours = businessHoursSchema
-    .optional()
-    .catch(undefined)
-    .parse(client && (JSON.parse(client.metadata) as { businessHours?: unknown }).businessHours);
+  const { hours, timezone } = hoursOf(parts.storage, clientId);
   return (tx, alert, event) => {
     const now = parts.clock.now();
+    // What was to be told of it is over before anybody heard of it.
+    if (event === 'resolved') tx.dropNotices(alert.id);
     for (const channel of channels) {
       const knows = tx.knowsOfAlert(alert.id, channel.name);
-      if (event === 'resolved') {
-        if (!knows) continue;
-        tx.dropNotices(alert.id, channel.name);
-        if (!tx.knowsOfAlert(alert.id, channel.name)) continue;
-      } else if (!listens(channel, alert) || (channel.afterMs > 0 && !knows)) continue;
-      const severity = event === 'resolved' ? 'info' : alert.severity;
-      const from = tellFrom(hours, client?.timezone ?? 'UTC', severity, now.getTime());
+      if (event === 'resolved' ? !knows : !listens(channel, alert) || (channel.afterMs > 0 && !knows))
+        continue;
+      // Whoever was told of it hears of its end at once, whatever the hour.
+      const from =
+        event === 'resolved' ? now.getTime() : tellFrom(hours, timezone, alert.severity, now.getTime());
       tx.addNotice({
         alertId: alert.id,
         channel: channel.name,
@@ -126,4 +122,27 @@ export function teller(
     }
     if (event !== 'resolved') tx.setAlertTold(alert.id, now.toISOString());
   };
+}
+
+/** The hours of a client, which its metadata says. */
+function hoursOf(
+  storage: Pick<Storage, 'read'>,
+  clientId: string,
+): { hours: BusinessHours | undefined; timezone: string } {
+  const client = storage.read.clientBrief(clientId);
+  const hours = businessHoursSchema
+    .optional()
+    .catch(undefined)
+    .parse(client && (JSON.parse(client.metadata) as { businessHours?: unknown }).businessHours);
+  return { hours, timezone: client?.timezone ?? 'UTC' };
+}
+
+/** Whether people of the alert's client may be told of it now. */
+export function mayTellNow(
+  storage: Pick<Storage, 'read'>,
+  alert: Pick<AlertRow, 'client_id' | 'severity'>,
+  now: number,
+): boolean {
+  const { hours, timezone } = hoursOf(storage, alert.client_id);
+  return tellFrom(hours, timezone, alert.severity, now) <= now;
 }

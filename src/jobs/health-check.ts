@@ -12,7 +12,7 @@ import {
 } from '../domain/check/check.ts';
 import { requireCheckType } from '../domain/check/check-type.ts';
 import { type DeviceChecks, type PlannedCheck, planChecks } from '../domain/check/plan.ts';
-import { type DeviceAnswer, recordRun } from '../domain/check/record.ts';
+import { type DeviceAnswer, type Recording, recordRun } from '../domain/check/record.ts';
 import { monitoringOf } from '../domain/check/monitoring.ts';
 import { clientIdSchema, clientNotFound } from '../domain/client.ts';
 import { probeTargets } from '../domain/device.ts';
@@ -22,7 +22,7 @@ import { shortestGapMs } from '../domain/schedule.ts';
 import type { Statements } from '../domain/storage/statements.ts';
 import { teller } from './alert-notify.ts';
 import { defineJob, type JobContext, type Outcome } from './engine/define.ts';
-import { alonePatienceMs, healthProbe, type ProbePayload } from './health-probe.ts';
+import { longPatienceMs, healthProbe, type ProbePayload } from './health-probe.ts';
 
 const payload = z
   .strictObject({
@@ -124,7 +124,7 @@ interface DevicePlan {
 
 /**
  * Measures the devices of a client in batches. What is there after a moment counts at once; devices that take longer are
- * then measured one by one, and keep nobody waiting but themselves. A probe that failed leaves its devices `unknown`.
+ * then measured among themselves, with more patience. A probe that failed leaves its devices `unknown`.
  *
  * @returns `record` makes the rest count; `statuses` are those of all results, once that was called
  */
@@ -157,9 +157,7 @@ export async function runChecks(
   });
 
   const toMeasure = plans.filter((plan) => plan.planned.length > 0);
-  const batches: DevicePlan[][] = [];
-  for (let i = 0; i < toMeasure.length; i += settings.probeBatch)
-    batches.push(toMeasure.slice(i, i + settings.probeBatch));
+  const batches = inBatches(toMeasure);
   const first = await measure(
     batches,
     batches.map((batch) => ({ devices: batch.map(payloadOf), common: common.planned, patienceMs })),
@@ -179,7 +177,7 @@ export async function runChecks(
         complete: only === undefined,
       })),
       devices,
-      holdMs: holdMsOf(context),
+      ...holdOf(context),
       now: clock.now(),
       tell: teller(context, clientId),
     });
@@ -189,19 +187,26 @@ export async function runChecks(
 
   await context.write((tx) => recordPart(tx, 0, first.answers));
   context.progress(50, `waiting for ${first.late.map((plan) => plan.device.name).join(', ')}`);
-  const alone = first.late.map((plan) => [plan]);
+  const alone = inBatches(first.late);
   const second = await measure(
     alone,
-    first.late.map((plan) => ({
-      devices: [payloadOf(plan)],
+    alone.map((batch) => ({
+      devices: batch.map(payloadOf),
       common: common.planned,
-      patienceMs: alonePatienceMs,
+      patienceMs: longPatienceMs,
     })),
   );
   for (const plan of second.late) {
-    second.answers.set(plan.device.id, unanswered(plan, `no answer within ${alonePatienceMs / 1000} s`));
+    second.answers.set(plan.device.id, unanswered(plan, `no answer within ${longPatienceMs / 1000} s`));
   }
   return { ...all, record: (tx) => recordPart(tx, 1, second.answers) };
+
+  function inBatches(all: readonly DevicePlan[]): DevicePlan[][] {
+    const size = settings.probeBatch;
+    return Array.from({ length: Math.ceil(all.length / size) }, (_, i) =>
+      all.slice(i * size, (i + 1) * size),
+    );
+  }
 
   function unanswered(plan: DevicePlan, reason: string): Measurement[] {
     const now = clock.now().toISOString();
@@ -228,8 +233,11 @@ export async function runChecks(
 }
 
 /** How long a result counts: until the next run of the schedule that asked for it ought to have come. */
-function holdMsOf({ storage, settings, job, clock }: JobContext): number {
+function holdOf({ storage, settings, job, clock }: JobContext): Pick<Recording, 'holdMs' | 'extends'> {
   const schedule = storage.read.scheduleBehind(job.requestedBy);
   const interval = schedule ? shortestGapMs(schedule, clock.now()) : null;
-  return Math.max(settings.monitor.holdMs, interval === null ? 0 : interval * 1.5);
+  return {
+    holdMs: Math.max(settings.monitor.holdMs, interval === null ? 0 : interval * 1.5),
+    extends: schedule === undefined,
+  };
 }

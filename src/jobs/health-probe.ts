@@ -39,8 +39,8 @@ const result = z.object({
 });
 export type ProbeResult = z.infer<typeof result>;
 
-/** How long a device may take that is measured by itself, in ms. */
-export const alonePatienceMs = 100_000;
+/** How long a device may take that the others of its batch did not wait for, in ms. */
+export const longPatienceMs = 100_000;
 
 /** Measures a batch of devices, all at once. One that is slow keeps the others waiting for no longer than agreed. */
 export const healthProbe = defineChild(

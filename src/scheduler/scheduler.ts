@@ -3,6 +3,7 @@ import type { AlertSettings } from '../domain/settings.ts';
 import type { Engine } from '../jobs/engine/engine.ts';
 import { type Retention, tidyUp } from './housekeeping.ts';
 import { accountFor } from './slots.ts';
+import { watchSilence } from './silence.ts';
 import { watchAlerts } from './watch.ts';
 import { openTicks, type Reconciled } from './ticks.ts';
 
@@ -24,6 +25,10 @@ export const defaultSchedulerClocks: SchedulerClocks = {
 
 /** How long a scheduler that has gone keeps others from taking its place, in ms. */
 const leaseMs = 10_000;
+
+/** How often silence is looked for, and how long after the start for the first time, in ms. */
+const silenceMs = 60_000;
+const patienceMs = 600_000;
 
 /** The lease that the one scheduler holds which sweeps and reconciles. */
 export const schedulerLease = 'scheduler';
@@ -62,6 +67,8 @@ export function startScheduler(
   let comparedAt = Number.NEGATIVE_INFINITY;
   let tidied = { at: performance.now(), wall: clock.now().getTime() };
   let revision = '';
+  // Whoever has just come up finds everything silent; the schedules get their time to make up for it.
+  let silenceAt = performance.now() + patienceMs;
 
   /** Answers with whether more of its slots have come due than `limit`. */
   async function account(scheduleId: string, limit?: number): Promise<boolean> {
@@ -135,6 +142,10 @@ export function startScheduler(
     await sweep();
     setAlarm();
     await watchAlerts(engine, options);
+    if (performance.now() - silenceAt >= silenceMs) {
+      silenceAt = performance.now();
+      await watchSilence(engine, options);
+    }
     const changed = storage.read.schedulesRevision() !== revision;
     if (changed || performance.now() - comparedAt >= clocks.reconcileMs) {
       await reconcile().catch((error: unknown) => log.debug({ err: error }, 'Redis is away; ticks wait'));

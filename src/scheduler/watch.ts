@@ -3,7 +3,7 @@ import { covers, isOpen, toWindow } from '../domain/maintenance.ts';
 import type { Settings } from '../domain/settings.ts';
 import type { AlertRow } from '../domain/storage/alert-statements.ts';
 import type { Statements } from '../domain/storage/statements.ts';
-import { alertNotify, listens, teller } from '../jobs/alert-notify.ts';
+import { alertNotify, listens, mayTellNow, teller } from '../jobs/alert-notify.ts';
 import type { Engine } from '../jobs/engine/engine.ts';
 
 /** Alerts whose time is up that one transaction sees to. */
@@ -17,6 +17,8 @@ export async function watchAlerts(engine: Engine, settings: Pick<Settings, 'aler
   const { storage, clock } = engine;
   const now = clock.now();
   const iso = now.toISOString();
+  // Once somebody is told, of all that came up so far.
+  const soon = new Date(now.getTime() + settings.alerts.groupMs).toISOString();
   const past = storage.read.alertsPast(iso, atOnce);
   const open = storage.read.openAlerts();
   const duties = open.filter((alert) => isDue(alert, settings, now.getTime(), storage.read));
@@ -30,8 +32,10 @@ export async function watchAlerts(engine: Engine, settings: Pick<Settings, 'aler
   const asked = await storage.write((tx) => {
     const channels = tx.channelsWithNotices(iso);
     for (const channel of channels) {
-      const { id } = engine.insert(tx, alertNotify, { channel }, { requestedBy: 'alerts' });
-      tx.takeNotices(channel, id, iso);
+      // One message of a channel after the other: the end of an alert must not overtake its beginning.
+      const asked = { requestedBy: 'alerts', serialKey: `alerts:${channel}` };
+      const { id } = engine.insert(tx, alertNotify, { channel }, asked);
+      tx.takeNotices(channel, id, soon);
     }
     return channels.length;
   });
@@ -61,6 +65,7 @@ export async function watchAlerts(engine: Engine, settings: Pick<Settings, 'aler
       tx.addAlertEvent(id, { at: iso, what: 'reminder', who: 'monitor', note: null });
       tellOf(alert)(tx, alert, 'reminder');
     }
+    if (!mayTellNow(storage, alert, now.getTime())) return;
     for (const channel of channelsToEscalateTo(alert, settings, now.getTime(), tx)) {
       tx.addAlertEvent(id, { at: iso, what: 'escalated', who: 'monitor', note: channel });
       tx.addNotice({ alertId: id, channel, event: 'escalated', dueAt: iso, createdAt: iso });

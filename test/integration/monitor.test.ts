@@ -126,6 +126,7 @@ describe('what a device says of its checks', () => {
     [{ checks: { gpu: {} } }, 'There is no check "gpu"'],
     [{ checks: { http: { url: 'ftp://x' } } }, 'must be an http or https address'],
     [{ checks: { http: {} } }, 'url'],
+    [{ checks: { http: { url: 'https://me:secret@x.example/' } } }, 'must not hold a user or a password'],
     [{ checks: { tcp: { host: 'x', port: 70_000 } } }, 'port'],
     [{ checks: { cpu: { windowSecs: 1 } } }, 'windowSecs'],
     [{ thresholds: { cpu: { warning: 99, critical: 90 } } }, 'must not be above critical'],

@@ -2,12 +2,16 @@ import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/sqlite';
 import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { addClient, listClients, removeClient } from '../../src/domain/client.ts';
+import { addClient, ClientEntity, listClients, removeClient } from '../../src/domain/client.ts';
 import { systemClock } from '../../src/domain/clock.ts';
 import { addDevice, listDevices } from '../../src/domain/device.ts';
+import { storedResults } from '../../src/domain/history/results.ts';
+import { Initial } from '../../src/domain/storage/migrations/0001-initial.ts';
+import { Unattended } from '../../src/domain/storage/migrations/0002-unattended.ts';
 import { withFileLock } from '../../src/domain/storage/lock.ts';
 import { migrationNames } from '../../src/domain/storage/migrations/index.ts';
 import { entities, openStorage } from '../../src/domain/storage/storage.ts';
@@ -46,6 +50,58 @@ describe('migrations', () => {
         );
     expect(await shape(storage.em() as typeof orm.em)).toEqual(await shape(orm.em));
     expect(await indexes(storage.em() as typeof orm.em)).toEqual(await indexes(orm.em));
+  });
+
+  test('keep the results of a database of before the monitor', async () => {
+    const file = join(await scratchHome(), 'toolkit.db');
+    const orm = new MikroORM({ entities: [ClientEntity], dbName: file });
+    orm.config.set('migrations', {
+      ...orm.config.get('migrations'),
+      migrationsList: [
+        { name: '0001-initial', class: Initial },
+        { name: '0002-unattended', class: Unattended },
+      ],
+      snapshot: false,
+      silent: true,
+    });
+    await new Migrator(orm.em).up();
+    await orm.close();
+    const raw = new Database(file);
+    raw.exec(`insert into clients values ('acme', 'Acme', null, 'gold', 'active', 'UTC', '{}', '', '');
+      insert into devices (id, client_id, name, type, metadata) values ('d', 'acme', 'srv', 'server', '{}')`);
+    const add = raw.prepare(
+      `insert into check_results (job_id, client_id, device_id, check_name, instance, status, message, value, unit, warning,
+         critical, at, attempt) values (?, 'acme', 'd', ?, ?, ?, 'said', ?, '%', ?, ?, ?, 1)`,
+    );
+    const at = (minute: number) => new Date(Date.UTC(2026, 5, 1, 0, minute)).toISOString();
+    for (const [n, status] of ['healthy', 'critical', 'critical', 'healthy'].entries()) {
+      add.run(`job-${n}`, 'cpu', '', status, 90 + n, 85, 95, at(n * 5));
+      add.run(`job-${n}`, 'disk', '/', 'healthy', 50, 85, 95, at(n * 5));
+    }
+    raw.close();
+    const storage = await openStorage(file);
+    onTestFinished(() => storage.close());
+    const states = storage.read.statesOf('acme');
+    expect(states.map((s) => [s.check_name, s.instance, s.status, s.known])).toEqual([
+      ['cpu', '', 'healthy', 1],
+      ['disk', '/', 'healthy', 1],
+    ]);
+    const results = storedResults(storage.read, 'acme', storage.read.runsBetween('acme', 0, 4e12));
+    expect(results).toHaveLength(8);
+    expect(results[2]).toMatchObject({
+      check: 'cpu',
+      status: 'critical',
+      value: 91,
+      thresholds: { warning: 85, critical: 95 },
+      values: [{ name: 'usage' }],
+      at: at(5),
+    });
+    const spans = storage.read.spansBetween('acme', 'd', 0, 4e12).filter((s) => s.state_id === states[0]?.id);
+    expect(spans.map((s) => [(s.until_ms - s.from_ms) / 60_000, s.status])).toEqual([
+      [5, 'healthy'],
+      [5, 'critical'],
+      [5, 'critical'],
+    ]);
   });
 
   test('are applied once by any number of processes that start together', async () => {

@@ -15,8 +15,8 @@ export type AlertState = (typeof alertStates)[number];
 
 /**
  * A problem that somebody ought to know of. While it lasts there is one alert for it, however its values change:
- * `openKey` is its fingerprint until it is resolved. `markedSeverity` is how bad it was when it was acknowledged or
- * snoozed; if it gets worse than that, it is open again.
+ * `openKey` is its fingerprint until it is resolved. `knownSeverity` is how bad people know it to be: as they were told, or
+ * as it was when they acknowledged or snoozed it. If it gets worse than that, it is open again and told.
  */
 export const AlertEntity = defineEntity({
   name: 'Alert',
@@ -39,7 +39,7 @@ export const AlertEntity = defineEntity({
     acknowledgedBy: p.string().nullable(),
     note: p.string().nullable(),
     until: p.string().nullable(),
-    markedSeverity: p.string().nullable(),
+    knownSeverity: p.string().$type<Severity>(),
     resolvedAt: p.string().nullable(),
     resolvedBy: p.string().nullable(),
     toldAt: p.string().nullable(),

@@ -95,7 +95,7 @@ function update(
   alert: AlertRow,
   state: StateRow,
   severity: Severity,
-  { now, tell }: SettleContext,
+  { now, tell, suppressedBy }: SettleContext,
 ): void {
   const before = alert.severity;
   alert.severity = severity;
@@ -108,19 +108,24 @@ function update(
   if (worse || isWorse(before, severity)) {
     note(tx, alert, now, worse ? 'worse' : 'better', `${before} to ${severity}: ${state.message}`);
   }
-  if (alert.state !== 'open' && isWorse(severity, alert.marked_severity ?? severity)) {
-    note(tx, alert, now, 'reopened', `worse than when it was ${alert.state}`);
-    reopen(alert);
+  // Said once what is quiet now is over: in maintenance, behind what is down, or while it flaps.
+  const quiet = suppressedBy !== undefined || state.unreachable === 1 || state.flapping === 1;
+  const news = !quiet && isWorse(severity, alert.known_severity);
+  if (news) {
+    if (alert.state !== 'open') {
+      note(tx, alert, now, 'reopened', `worse than when it was ${alert.state}`);
+      reopen(alert);
+    }
+    alert.known_severity = severity;
   }
   tx.putAlert(alert);
-  if (worse && alert.state === 'open') tell(tx, alert, 'worse');
+  if (news) tell(tx, alert, 'worse');
 }
 
 /** Takes back an acknowledgement or a snooze. */
 export function reopen(alert: AlertRow): void {
   alert.state = 'open';
   alert.until = null;
-  alert.marked_severity = null;
 }
 
 /** Ends an alert, whatever stands in the way of opening one. */

@@ -63,7 +63,8 @@ export function simulate(tx: Statements, wish: Simulation): Simulated {
     tx.runsBetween(clientId, from, to).flatMap((run) => unpackRun(run.at, run.data)),
     (result) => result.stateId,
   );
-  const firstRaw = Math.min(to, ...[...raw.values()].flat().map((r) => r.at));
+  let firstRaw = to;
+  for (const results of raw.values()) for (const { at } of results) firstRaw = Math.min(firstRaw, at);
   // The minute in which the raw results begin is told by them.
   const rolledUntil = Math.max(from, Math.floor(firstRaw / 60_000) * 60_000);
   const grid = readGrid(tx, { clientId, timezone: wish.timezone, level: 'minute', from, to: rolledUntil });
@@ -71,8 +72,12 @@ export function simulate(tx: Statements, wish: Simulation): Simulated {
   const found: Simulated = { alerts: [], results: 0, coarse: 0 };
   for (const { thing, spans } of timelines) {
     const replayed: Replayed[] = [];
-    const series = rolledUntil > from ? (minutes.get(thing.id) ?? []) : [];
-    for (const [i, bucket] of grid.buckets.entries()) {
+    const own = raw.get(thing.id) ?? [];
+    // What a check says of its own accord is known by its states alone; what thresholds said is to be judged anew.
+    const judgedByThresholds = own.length > 0 ? own.some((r) => r.verdict === null) : hasLimits(thing, wish);
+    if (!judgedByThresholds) replayed.push(...verdictsOf(thing, spans, rolledUntil));
+    const series = judgedByThresholds && rolledUntil > from ? (minutes.get(thing.id) ?? []) : [];
+    for (const [i, bucket] of series.length > 0 ? grid.buckets.entries() : []) {
       const values = series
         .filter((s) => (s.count[i] ?? 0) > 0)
         .map((s) => ({ name: s.value, value: s.avg[i] ?? null, unit: s.unit }));
@@ -83,12 +88,31 @@ export function simulate(tx: Statements, wish: Simulation): Simulated {
       replayed.push({ at: bucket.start, verdict: null, values, message: said });
     }
     found.coarse += replayed.length;
-    for (const r of raw.get(thing.id) ?? [])
+    for (const r of own)
       replayed.push({ at: r.at, verdict: r.verdict, values: r.values, message: r.message });
     found.results += replayed.length;
     found.alerts.push(...replay(thing, spans, replayed, wish));
   }
   found.alerts.sort((a, b) => a.openedAt.localeCompare(b.openedAt));
+  return found;
+}
+
+/** Whether a check is judged by the limits of its main value, as those that run on the device are. */
+function hasLimits(thing: StateRow, wish: Simulation): boolean {
+  const type = wish.catalogue.find((t) => t.name === thing.check_name);
+  const main = Object.values(type?.values ?? {})[0];
+  return type?.runs === 'on-device' && main?.warning !== undefined;
+}
+
+/** States as the results that brought them: as many as would have come while they lasted. */
+function verdictsOf(thing: StateRow, spans: readonly Span[], until: number): Replayed[] {
+  const step = Math.max(60_000, (Date.parse(thing.hold_until) - Date.parse(thing.at)) / 3);
+  const found: Replayed[] = [];
+  for (const { from, until: end, state, message } of spans) {
+    const verdict = state === 'unreachable' ? 'critical' : state;
+    for (let at = from; at < Math.min(end, until); at += step)
+      found.push({ at, verdict, values: [], message });
+  }
   return found;
 }
 

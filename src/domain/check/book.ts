@@ -57,15 +57,21 @@ export function openBook(tx: Statements, recording: Recording): Book {
   const ofDevice = (deviceId: string) => states.get(deviceId) ?? [];
   const present = (deviceId: string, check: string) =>
     ofDevice(deviceId).filter((row) => row.check_name === check && row.retired_at === null);
-  const isCut = behindDown(recording.devices, (deviceId) =>
-    ofDevice(deviceId).some(
+  const isCut = behindDown(recording.devices, (deviceId) => {
+    const ways = ofDevice(deviceId).filter(
       (row) =>
         row.retired_at === null &&
         row.hold_until >= nowIso &&
-        recording.reachability.includes(row.check_name) &&
-        row.status === 'critical',
-    ),
-  );
+        recording.reachability.includes(row.check_name),
+    );
+    // One way that works is enough: a broken web page of a gateway cuts nobody off.
+    return (
+      ways.some((row) => row.status === 'critical') &&
+      !ways.some((row) => row.status === 'healthy' || row.status === 'warning')
+    );
+  });
+  const looksFromOutside = (check: string) =>
+    catalogue.find((type) => type.name === check)?.runs !== 'on-device';
 
   function settleContext(row: StateRow): SettleContext {
     const thing = { clientId, deviceId: row.device_id, check: row.check_name };
@@ -115,13 +121,24 @@ export function openBook(tx: Statements, recording: Recording): Book {
       at: ms,
       ms: m.ms,
     };
-    // One that was measured before what is known already belongs to the raw history alone.
-    if (live && live.at > m.at) {
+    // One that was measured before what is known already belongs to the raw history alone. What is known from a time
+    // that has yet to come is of a clock that was ahead, and stands in nobody's way.
+    if (live && live.at > m.at && live.at <= nowIso) {
       touched.add(live.id);
       return raw;
     }
-    const unreachable = status !== 'healthy' && isCut(device.id);
-    const advanced = advance(live && standingOf(live), { status, at: m.at, holdUntil, unreachable }, policy);
+    // What was measured on the device itself stands, whatever lies before it.
+    const blind = status === 'unknown' || (status !== 'healthy' && looksFromOutside(m.check));
+    const unreachable = blind && isCut(device.id);
+    const before = live && live.at <= nowIso ? standingOf(live) : undefined;
+    const longer = recording.extends && before?.status === status && before.holdUntil > holdUntil;
+    const outcome = {
+      status,
+      at: m.at,
+      holdUntil: longer ? before.holdUntil : holdUntil,
+      unreachable,
+    };
+    const advanced = advance(before, outcome, policy);
     const { next } = advanced;
     if (live && advanced.changed) closeSpan(live, m.at);
     const row: StateRow = {
@@ -172,7 +189,9 @@ export function openBook(tx: Statements, recording: Recording): Book {
       const failed = (m: Measurement) => m.status === 'unknown' && m.instance === '' && m.values.length === 0;
       if (!measurements.some(failed)) return measurements;
       return measurements.flatMap((m) => {
-        const things = failed(m) ? present(device.id, m.check).filter((row) => row.instance !== '') : [];
+        // One of several that failed speaks for itself alone.
+        const alone = failed(m) && measurements.every((other) => other === m || other.check !== m.check);
+        const things = alone ? present(device.id, m.check) : [];
         return things.length > 0 ? things.map((row) => ({ ...m, instance: row.instance })) : [m];
       });
     },

@@ -1,4 +1,5 @@
 import type { Tell } from '../alert/settle.ts';
+import { endSilence } from '../alert/silence.ts';
 import { rewind } from '../history/rollup.ts';
 import { packRun, type RawResult, unpackRun } from '../history/runs.ts';
 import type { ProbeTarget } from '../ports.ts';
@@ -36,6 +37,8 @@ export interface Recording {
   reachability: readonly string[];
   /** How long a result counts, in ms. */
   holdMs: number;
+  /** Whether a result may only make what is known hold for longer: that of a run which no schedule asked for. */
+  extends?: boolean;
   now: Date;
   tell: Tell;
 }
@@ -61,6 +64,7 @@ export function recordRun(tx: Statements, recording: Recording): Status[] {
     for (const m of book.expand(answer)) raw.push(book.apply(m, answer, limits));
     for (const m of book.missing(answer)) raw.push(book.apply(m, answer, limits));
   }
+  endSilence(tx, clientId, present, { now: now.toISOString(), tell: recording.tell });
   tx.putRun(jobId, part, clientId, startMs, packRun(startMs, raw));
   // What is older may have lost some of its raw results, and would lose by being rolled up from the rest.
   if (startMs > now.getTime() - rewindableMs) rewind(tx, clientId, startMs);
@@ -69,7 +73,9 @@ export function recordRun(tx: Statements, recording: Recording): Status[] {
 
 /** When a device last answered, if it did. */
 function seenOf({ device, measurements }: DeviceAnswer): [deviceId: string, at: string | null] {
-  return [device.id, measurements.findLast((m) => m.status !== 'unknown')?.at ?? null];
+  const answered = (m: Measurement) =>
+    m.status === 'healthy' || (m.status !== 'unknown' && typeof m.values[0]?.value === 'number');
+  return [device.id, measurements.findLast(answered)?.at ?? null];
 }
 
 /** When the first of its measurements was made, in ms since the epoch. */

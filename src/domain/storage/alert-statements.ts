@@ -19,7 +19,7 @@ export interface AlertRow {
   acknowledged_by: string | null;
   note: string | null;
   until: string | null;
-  marked_severity: Severity | null;
+  known_severity: Severity;
   resolved_at: string | null;
   resolved_by: string | null;
   told_at: string | null;
@@ -35,7 +35,7 @@ export interface NoticeRow {
 }
 
 const alertColumns = `id, client_id, device_id, check_name, instance, severity, state, message, fingerprint, open_key, opened_at,
-  last_at, count, acknowledged_at, acknowledged_by, note, until, marked_severity, resolved_at, resolved_by, told_at,
+  last_at, count, acknowledged_at, acknowledged_by, note, until, known_severity, resolved_at, resolved_by, told_at,
   escalation`;
 
 /** Alerts, what happened to them, and who is to be told. */
@@ -54,9 +54,9 @@ export function alertStatements(sql: Prepare) {
     ): AlertRow {
       sql(
         `insert into alerts (id, client_id, device_id, check_name, instance, severity, state, message, fingerprint, open_key,
-           opened_at, last_at, count, escalation)
+           opened_at, last_at, count, escalation, known_severity)
          values (@id, @client_id, @device_id, @check_name, @instance, @severity, 'open', @message, @fingerprint, @fingerprint,
-           @now, @now, 1, 0)
+           @now, @now, 1, 0, @severity)
          on conflict (open_key) do nothing`,
       ).run(a);
       return sql(`select ${alertColumns} from alerts where open_key = ?`).get(a.fingerprint) as AlertRow;
@@ -66,7 +66,7 @@ export function alertStatements(sql: Prepare) {
       sql(
         `update alerts set severity = @severity, state = @state, message = @message, open_key = @open_key, last_at = @last_at,
            count = @count, acknowledged_at = @acknowledged_at, acknowledged_by = @acknowledged_by, note = @note,
-           until = @until, marked_severity = @marked_severity, resolved_at = @resolved_at, resolved_by = @resolved_by,
+           until = @until, known_severity = @known_severity, resolved_at = @resolved_at, resolved_by = @resolved_by,
            told_at = @told_at, escalation = @escalation
          where id = @id`,
       ).run(a);
@@ -125,6 +125,13 @@ export function alertStatements(sql: Prepare) {
       ).all({ clientId, from, to }) as AlertRow[];
     },
 
+    /** Alerts of a client about one check that are not resolved. */
+    openAlertsOf(clientId: string, check: string): AlertRow[] {
+      return sql(
+        `select ${alertColumns} from alerts where client_id = ? and check_name = ? and open_key is not null`,
+      ).all(clientId, check) as AlertRow[];
+    },
+
     /** Alerts whose acknowledgement or snooze has ended. */
     alertsPast(now: string, limit: number): AlertRow[] {
       return sql(
@@ -133,13 +140,17 @@ export function alertStatements(sql: Prepare) {
       ).all(now, limit) as AlertRow[];
     },
 
-    /** Open alerts, for those who remind and escalate. */
+    /** Open alerts of clients that are not at rest, for those who remind and escalate. */
     openAlerts(): AlertRow[] {
       return sql(
-        `select ${alertColumns} from alerts where state = 'open' order by opened_at`,
+        `select ${alertColumns} from alerts
+         where state = 'open'
+           and client_id in (select id from clients where status not in ('inactive', 'suspended'))
+         order by opened_at`,
       ).all() as AlertRow[];
     },
 
+    /** Adds a notice, or has one that waits for the same alert and channel told as soon as that. */
     addNotice(notice: {
       alertId: string;
       channel: string;
@@ -147,27 +158,29 @@ export function alertStatements(sql: Prepare) {
       dueAt: string;
       createdAt: string;
     }): void {
+      const waiting = sql(
+        `update notices set due_at = min(due_at, @dueAt)
+         where alert_id = @alertId and channel = @channel and state = 'waiting'`,
+      ).run({ alertId: notice.alertId, channel: notice.channel, dueAt: notice.dueAt }).changes;
+      if (waiting > 0) return;
       sql(
         `insert into notices (alert_id, channel, event, due_at, state, created_at)
          values (@alertId, @channel, @event, @dueAt, 'waiting', @createdAt)`,
       ).run(notice);
     },
 
-    /** Whether a channel was told, or is yet to be told, that an alert is open. */
+    /** Whether a channel was told, or is about to be told, that an alert is open. */
     knowsOfAlert(alertId: string, channel: string): boolean {
       return (
-        sql(`select 1 from notices where alert_id = ? and channel = ? and state <> 'dropped' limit 1`).get(
-          alertId,
-          channel,
-        ) !== undefined
+        sql(
+          `select 1 from notices where alert_id = ? and channel = ? and state not in ('dropped', 'failed') limit 1`,
+        ).get(alertId, channel) !== undefined
       );
     },
 
-    /** Takes back what has not been told yet: it is over before anybody heard of it. Answers with how many. */
-    dropNotices(alertId: string, channel: string): number {
-      return sql(
-        `update notices set state = 'dropped' where alert_id = ? and channel = ? and state = 'waiting'`,
-      ).run(alertId, channel).changes;
+    /** Takes back what no channel was told yet. */
+    dropNotices(alertId: string): void {
+      sql(`update notices set state = 'dropped' where alert_id = ? and state = 'waiting'`).run(alertId);
     },
 
     /** Channels that have something to tell. */
@@ -177,12 +190,12 @@ export function alertStatements(sql: Prepare) {
         .all(now) as string[];
     },
 
-    /** Gives a job all that a channel has to tell now. */
-    takeNotices(channel: string, jobId: string, now: string): number {
+    /** Gives a job all that a channel has to tell until `until`. */
+    takeNotices(channel: string, jobId: string, until: string): number {
       return sql(
         `update notices set state = 'taken', job_id = @jobId
-         where channel = @channel and state = 'waiting' and due_at <= @now`,
-      ).run({ channel, jobId, now }).changes;
+         where channel = @channel and state = 'waiting' and due_at <= @until`,
+      ).run({ channel, jobId, until }).changes;
     },
 
     noticesOf(jobId: string): NoticeRow[] {

@@ -180,6 +180,16 @@ export function checkStatements(sql: Prepare) {
       })[];
     },
 
+    /** Devices of clients that are not at rest whose newest result ceased to count before `before`. */
+    silentDevices(before: string): { client_id: string; device_id: string; until: string }[] {
+      return sql(
+        `select s.client_id, s.device_id, max(s.hold_until) as until
+         from check_states s join clients c on c.id = s.client_id
+         where s.retired_at is null and s.known = 1 and c.status not in ('inactive', 'suspended')
+         group by s.device_id having max(s.hold_until) < ?`,
+      ).all(before) as { client_id: string; device_id: string; until: string }[];
+    },
+
     /** How many clients' things stand how, at `now`. What has not been measured for too long counts as unknown. */
     standings(
       now: string,

@@ -64,11 +64,19 @@ export async function forClients<R, T>(
     context.output.data(jobs, () => jobs.forEach((job) => context.output.line(job.id)));
     return;
   }
-  const items = started.map(async (s) => {
-    const result = await s.result({ signal: context.signal });
-    return work.collect(result, await jobOf(context, s.job.id));
-  });
-  work.all(await Promise.all(items));
+  // One that fails must not hide what became of the others.
+  const outcomes = await Promise.allSettled(
+    started.map(async (s) => {
+      const result = await s.result({ signal: context.signal });
+      return work.collect(result, await jobOf(context, s.job.id));
+    }),
+  );
+  const failed = outcomes.flatMap((outcome) =>
+    outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
+  );
+  work.all(outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : [])));
+  if (failed.length > 1) context.output.note(`${failed.length} of ${outcomes.length} clients failed.`);
+  if (failed.length > 0) throw failed[0];
 }
 
 /**

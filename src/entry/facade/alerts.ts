@@ -110,6 +110,8 @@ export function openAlerts({ storage, who, config }: Parts): Alerts {
         resolve(tx, alert, who.actor, note, { now, tell });
         tx.releaseState(id);
       } else {
+        // Nobody has to hear of it any more who has not.
+        tx.dropNotices(id);
         tx.putAlert(alert);
         const until = alert.until ? ` until ${alert.until}` : '';
         tx.addAlertEvent(id, { at: now, what: `${what}${until}`, who: who.actor, note });
@@ -145,14 +147,14 @@ export function openAlerts({ storage, who, config }: Parts): Alerts {
         alert.acknowledged_at = now;
         alert.acknowledged_by = who.actor;
         alert.note = note;
-        alert.marked_severity = alert.severity;
+        alert.known_severity = alert.severity;
       }),
     snooze: (id, until, note) =>
       change(id, 'snoozed', note ?? null, (alert, _tx, now) => {
         alert.state = 'snoozed';
         alert.until = end(until, now);
         alert.note = note ?? null;
-        alert.marked_severity = alert.severity;
+        alert.known_severity = alert.severity;
       }),
     resolve: (id, note) => change(id, 'resolved', note ?? null, () => {}),
 

@@ -108,6 +108,9 @@ export interface Health {
 
 const dayMs = 86_400_000;
 
+/** Longer ago than anything is kept. */
+const mostDays = 3660;
+
 /** A figure of a 4-byte number: what follows its seventh digit is noise. */
 function figure(value: number | undefined): number {
   return Number((value ?? 0).toPrecision(6));
@@ -119,6 +122,11 @@ export function openHealth(parts: { storage: Storage; clock: Clock; config: Conf
   async function range(clientId: string, { days = 7 }: HistoryWish) {
     const client = await getClient(storage, clientId);
     const to = clock.now().getTime() + 1;
+    if (!(days > 0 && days <= mostDays)) {
+      throw new DomainError('VALIDATION', `History goes back for ${mostDays} days at most.`, {
+        details: { days },
+      });
+    }
     return { client, from: to - days * dayMs, to };
   }
 
@@ -151,8 +159,11 @@ export function openHealth(parts: { storage: Storage; clock: Clock; config: Conf
     },
 
     async series(clientId, wish) {
-      const { client, from, to } = await range(clientId, wish);
+      const { client, from: asked, to } = await range(clientId, wish);
       const { deviceId, check } = wish;
+      // Beyond what is kept there is nothing to be found.
+      const kept = { minute: 'minuteDays', hour: 'hourDays', day: 'dayDays' } as const;
+      const from = Math.max(asked, to - (config.history[kept[wish.by]] + 1) * dayMs);
       const { timezone } = client;
       const grid = readGrid(storage.read, { clientId, timezone, level: wish.by, from, to, deviceId, check });
       const names = new Map((await listDevices(storage, { clientId })).map((d) => [d.id, d.name]));
@@ -258,21 +269,16 @@ export function openHealth(parts: { storage: Storage; clock: Clock; config: Conf
         reachability: config.healthChecks.reachability,
         maintenanceCounts: config.availability.maintenance === 'counted',
       };
-      const all = (await listDevices(storage, { clientId })).map((device) => {
-        const timelines = readTimelines(storage.read, {
-          clientId,
-          deviceId: device.id,
-          from,
-          to: end,
-          now: now.getTime(),
-        });
-        const stretches = deviceStretches(
-          timelines,
-          { clientId, deviceId: device.id },
-          { from, to: end },
-          rules,
-        );
-        return { name: device.name, stretches };
+      const timelines = Map.groupBy(
+        readTimelines(storage.read, { clientId, from, to: end, now: now.getTime() }),
+        ({ thing }) => thing.device_id,
+      );
+      const all = (await listDevices(storage, { clientId })).map(({ id, name }) => {
+        const device = { clientId, deviceId: id };
+        return {
+          name,
+          stretches: deviceStretches(timelines.get(id) ?? [], device, { from, to: end }, rules),
+        };
       });
       return {
         clientId,

@@ -2,9 +2,12 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { defineCheck, type Finding } from '../../domain/check/check-type.ts';
-import { bytes, count, reasonOf } from './probe.ts';
+import { bytes, count, lookAt, reasonOf } from './probe.ts';
 
 const hourMs = 3_600_000;
+
+/** A report that is longer is none. */
+const mostBytes = 1_048_576;
 
 /** Files of a folder that are looked at; one with more is no place for backups. */
 const mostFiles = 10_000;
@@ -59,10 +62,12 @@ async function newestIn(folder: string, wish: Settings): Promise<Last | string> 
 
 /** What a backup program wrote down. */
 async function lastReported(report: string, wish: Settings): Promise<Last | string> {
+  const file = await stat(report);
+  if (!file.isFile() || file.size > mostBytes) return `${report} is no file of less than ${bytes(mostBytes)}`;
   const text = await readFile(report, 'utf8');
   let written: Record<string, unknown>;
   try {
-    written = z.record(z.string(), z.unknown()).parse(JSON.parse(text.slice(0, 1_048_576)));
+    written = z.record(z.string(), z.unknown()).parse(JSON.parse(text));
   } catch {
     return `${report} is not a JSON object`;
   }
@@ -70,7 +75,7 @@ async function lastReported(report: string, wish: Settings): Promise<Last | stri
   const at = typeof time === 'number' ? (time < 1e11 ? time * 1000 : time) : Date.parse(String(time));
   if (!Number.isFinite(at)) return `${report} has no time in "${wish.timeField}"`;
   const outcome = String(written[wish.resultField]);
-  const good = wish.success.includes(outcome.toLowerCase());
+  const good = wish.success.some((word) => word.toLowerCase() === outcome.toLowerCase());
   return {
     at,
     what: basename(report),
@@ -94,7 +99,10 @@ export const backup = defineCheck({
     const instance = wish.name;
     let last: Last | string;
     try {
-      last = wish.folder ? await newestIn(wish.folder, wish) : await lastReported(wish.report ?? '', wish);
+      const { folder, report = '' } = wish;
+      last = await lookAt(folder ?? report, () =>
+        folder ? newestIn(folder, wish) : lastReported(report, wish),
+      );
     } catch (error) {
       return [{ instance, status: 'unknown', message: `the backup can't be looked at: ${reasonOf(error)}` }];
     }
@@ -107,6 +115,11 @@ export const backup = defineCheck({
     ];
     const size = last.size === null ? '' : `, ${bytes(last.size)}`;
     const said = `${last.what}${size}, ${hours < 48 ? count(hours, 'hour') : count(Math.round(hours / 24), 'day')} old`;
+    // Half an hour of difference between two clocks is nobody's fault.
+    if (hours < -0.5)
+      return [
+        { instance, status: 'unknown', message: `${last.what} is from the future, so nothing can be said` },
+      ];
     if (last.problem) return [{ instance, status: 'critical', message: `${said}: ${last.problem}`, values }];
     return [{ instance, status: 'healthy', message: said, values }];
   },

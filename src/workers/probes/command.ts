@@ -56,8 +56,8 @@ export function runCommand(
       clearTimeout(linger);
       signal.removeEventListener('abort', onAbort);
       endAll();
-      child.stdout.destroy();
-      child.stderr.destroy();
+      child.stdout?.destroy();
+      child.stderr?.destroy();
       outcome();
     }
     function onAbort(): void {
@@ -76,6 +76,9 @@ export function runCommand(
       );
     }
 
+    child.once('error', (error) => done(() => reject(error)));
+    // Where no file can be opened any more there is no output either; the error says so in a moment.
+    if (!child.stdout || !child.stderr) return;
     signal.addEventListener('abort', onAbort, { once: true });
     for (const name of ['stdout', 'stderr'] as const) {
       child[name].on('data', (data: Buffer) => {
@@ -86,7 +89,6 @@ export function runCommand(
         endAll();
       });
     }
-    child.once('error', (error) => done(() => reject(error)));
     child.once('exit', (code, by) => {
       exit = { code, signal: by };
       linger = setTimeout(settle, lingerMs);

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { z } from 'zod';
 import { defineCheck, type Finding, type Trend, unknown } from '../../domain/check/check-type.ts';
-import { bytes, percent, reasonOf } from './probe.ts';
+import { bytes, lookAt, percent, reasonOf } from './probe.ts';
 
 /** File systems that are read-only images or live in memory fill up by design or not at all. */
 const notStorage = new Set([
@@ -55,7 +55,9 @@ export async function findingOf(fs: Mounted, trend: Trend, now: number): Promise
   const used = Math.round(fs.use * 10) / 10;
   let inodes: number | null = null;
   try {
-    const { files, ffree } = remote.test(fs.type) ? { files: 0, ffree: 0 } : await statfs(fs.mount);
+    const { files, ffree } = remote.test(fs.type)
+      ? { files: 0, ffree: 0 }
+      : await lookAt(fs.mount, () => statfs(fs.mount));
     if (files > 0) inodes = percent(files - ffree, files);
   } catch (error) {
     return {

@@ -14,7 +14,11 @@ import {
 } from './probe.ts';
 
 const settings = z.strictObject({
-  url: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }),
+  url: z
+    .url({ protocol: /^https?$/, error: 'must be an http or https address' })
+    .refine((url) => !URL.canParse(url) || (new URL(url).username === '' && new URL(url).password === ''), {
+      error: 'must not hold a user or a password: addresses are shown wherever results are',
+    }),
   method: z.enum(['GET', 'HEAD', 'POST', 'OPTIONS']).default('GET'),
   status: z
     .array(z.int().min(100).max(599))

@@ -96,10 +96,9 @@ export const network = defineCheck({
   },
   timeoutMs: () => echoMs(pings.count, pings.replySeconds) + connectSeconds * 1000,
   async measure(_device, { targets, hosts, resolve, gateway }, around) {
-    const { signal } = around;
     const address = gateway ? await gatewayAddress() : undefined;
     const ping = (instance: string, host: string) =>
-      pingFinding(instance, host, pings.count, pings.replySeconds, signal);
+      pingFinding(instance, host, pings.count, pings.replySeconds, around);
     const beyond = await Promise.all([
       ...(address ? [ping('gateway', address)] : []),
       ...hosts.map((host) => ping(host, host)),
@@ -115,6 +114,9 @@ export const network = defineCheck({
         finding.message += '; it may be set not to';
       }
     }
+    // A way out that was there and is gone is news.
+    if (gateway && !address && beyond.length > 0)
+      beyond.unshift({ instance: 'gateway', status: 'unknown', message: 'no default gateway is known' });
     const interfaces = await interfacesFinding();
     // An interface that is up does not show that anything can be reached.
     if (beyond.length === 0 && interfaces.status === 'healthy') {

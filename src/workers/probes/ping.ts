@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { defineCheck, type Finding } from '../../domain/check/check-type.ts';
+import { defineCheck, type Finding, type MeasureContext } from '../../domain/check/check-type.ts';
 import { echo, echoMs } from './echo.ts';
-import { addressOf, assertAllowed, hostSchema, reasonOf } from './probe.ts';
+import { addressOf, allowedAddress, ForbiddenAddress, hostSchema, reasonOf } from './probe.ts';
 
 /** What became of echo requests to a host. */
 export async function pingFinding(
@@ -9,10 +9,12 @@ export async function pingFinding(
   host: string,
   count: number,
   replySeconds: number,
-  signal: AbortSignal,
+  around: MeasureContext,
 ): Promise<Finding> {
+  const { signal } = around;
   try {
-    const { sent, loss, latency } = await echo(host, count, replySeconds, signal);
+    const address = await allowedAddress(host, around);
+    const { sent, loss, latency } = await echo(address, count, replySeconds, signal);
     const values = [
       { name: 'latency', value: latency, unit: 'ms' },
       { name: 'loss', value: loss, unit: '%' },
@@ -32,6 +34,7 @@ export async function pingFinding(
     };
   } catch (error) {
     signal.throwIfAborted();
+    if (error instanceof ForbiddenAddress) return { instance, status: 'unknown', message: error.message };
     return { instance, status: 'unknown', message: `${host} could not be pinged: ${reasonOf(error)}` };
   }
 }
@@ -52,8 +55,7 @@ export const ping = defineCheck({
   },
   timeoutMs: ({ count, replySeconds }) => echoMs(count, replySeconds),
   async measure(device, { host = addressOf(device), count, replySeconds }, around) {
-    assertAllowed(host, around);
     const instance = host === addressOf(device) ? '' : host;
-    return [await pingFinding(instance, host, count, replySeconds, around.signal)];
+    return [await pingFinding(instance, host, count, replySeconds, around)];
   },
 });

@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns';
+import { lookup as resolveAll } from 'node:dns/promises';
 import { isIP, type LookupFunction } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
@@ -45,7 +46,35 @@ export function timeoutSchema(seconds: number) {
 
 /** Where a device is reached unless the check's settings say otherwise. */
 export function addressOf(device: ProbeTarget): string {
-  return device.metadata.address ?? device.name;
+  const address = device.metadata.address ?? device.name;
+  if (hostSchema.safeParse(address).success) return address;
+  throw new Error(`"${address}" is no host name; set the device's metadata.address`);
+}
+
+/** An address of a host that this machine may talk to. Throws ForbiddenAddress, or what the resolver throws. */
+export async function allowedAddress(host: string, around: MeasureContext): Promise<string> {
+  assertAllowed(host, around);
+  const found = await resolveAll(host, { all: true });
+  const allowed = found.find(({ address }) => around.forbidden(address) === undefined);
+  if (allowed) return allowed.address;
+  const why = around.forbidden(found[0]?.address ?? '') ?? 'it has no address';
+  throw new ForbiddenAddress(`${host} must not be checked: ${why}`);
+}
+
+const pending = new Set<string>();
+
+/**
+ * Looks at a path that may never answer, such as a folder of a server that is away: what asks for it is held for good, so
+ * it must not be asked for again before it has. Throws where an earlier look has not come back.
+ */
+export async function lookAt<T>(path: string, look: () => Promise<T>): Promise<T> {
+  if (pending.has(path)) throw new Error(`an earlier look at ${path} has not come back`);
+  pending.add(path);
+  try {
+    return await look();
+  } finally {
+    pending.delete(path);
+  }
 }
 
 /** What went wrong, in a few words for a finding. */

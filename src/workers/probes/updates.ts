@@ -1,4 +1,4 @@
-import { access, readFile, stat } from 'node:fs/promises';
+import { access, readdir, readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { defineCheck, type MeasureContext, unknown } from '../../domain/check/check-type.ts';
 import { runCommand } from './command.ts';
@@ -40,11 +40,11 @@ async function apt(signal: AbortSignal): Promise<Pending> {
   });
   if (code !== 0 || tooMuch)
     throw new Error(`apt-get failed: ${stderr.trim().split('\n')[0] || `exit code ${code}`}`);
-  const stamps = [
-    '/var/lib/apt/periodic/update-success-stamp',
-    '/var/lib/apt/lists/partial',
-    '/var/lib/apt/lists',
-  ];
+  // Not the folder: that is touched by an update that failed as well.
+  const lists = (await readdir('/var/lib/apt/lists').catch(() => []))
+    .filter((name) => /_(In)?Release$/.test(name))
+    .map((name) => `/var/lib/apt/lists/${name}`);
+  const stamps = ['/var/lib/apt/periodic/update-success-stamp', ...lists];
   const times = await Promise.all(
     stamps.map((path) =>
       stat(path).then(
@@ -53,7 +53,11 @@ async function apt(signal: AbortSignal): Promise<Pending> {
       ),
     ),
   );
-  const reboot = await exists('/run/reboot-required');
+  // The mark is made by hooks of these packages; where there are none, that it is missing says nothing.
+  const hooks = ['unattended-upgrades', 'update-notifier', 'zz-update-notifier'];
+  const marked = await exists('/run/reboot-required');
+  const marks = await Promise.all(hooks.map((hook) => exists(`/etc/kernel/postinst.d/${hook}`)));
+  const reboot = marked ? true : marks.some(Boolean) ? false : null;
   return { ...parseApt(stdout), listedAt: Math.max(...times) || null, reboot };
 }
 

@@ -1,8 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, statfs, utimes, writeFile } from 'node:fs/promises';
 import { totalmem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { daysUntilFull, findingOf } from '../../../src/workers/probes/disk.ts';
+import { lookAt } from '../../../src/workers/probes/probe.ts';
 import { here, measure, measureOne, tcpServer } from '../../support/probing.ts';
 
 const day = 86_400_000;
@@ -135,6 +137,30 @@ describe('backup', () => {
     expect(await measureOne('backup', { folder: join(where, 'nowhere') })).toMatchObject({
       status: 'unknown',
     });
+  });
+
+  test('that a clock ahead has left, or that never answers, is not known', async () => {
+    const where = await folder();
+    await writeFile(join(where, 'x.tar'), 'x');
+    const ahead = new Date(Date.now() + 7_200_000);
+    await utimes(join(where, 'x.tar'), ahead, ahead);
+    expect(await measureOne('backup', { folder: where })).toMatchObject({
+      status: 'unknown',
+      message: expect.stringContaining('from the future'),
+    });
+    execFileSync('mkfifo', [join(where, 'pipe')]);
+    expect(await measureOne('backup', { report: join(where, 'pipe') })).toMatchObject({
+      status: 'critical',
+      message: expect.stringContaining('is no file'),
+    });
+  });
+
+  test('is not looked at again while an earlier look has not come back', async () => {
+    const first = lookAt('/mnt/away', () => new Promise<never>(() => {}));
+    first.catch(() => {});
+    await expect(lookAt('/mnt/away', async () => 1)).rejects.toThrow('has not come back');
+    expect(await lookAt('/mnt/here', async () => 1)).toBe(1);
+    expect(await lookAt('/mnt/here', async () => 2)).toBe(2);
   });
 
   test.each([

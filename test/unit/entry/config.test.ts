@@ -17,7 +17,7 @@ async function load(text: string, environment: Record<string, string> = {}) {
 test('none is needed', () => {
   expect(parseConfig({}, {})).toMatchObject({
     general: { timezone: 'UTC' },
-    healthChecks: { probeBatch: 25 },
+    healthChecks: { probeBatch: 50 },
   });
 });
 

@@ -137,7 +137,7 @@ export class Monitor extends Migration {
         "acknowledged_by" text null,
         "note" text null,
         "until" text null,
-        "marked_severity" text null,
+        "known_severity" text not null,
         "resolved_at" text null,
         "resolved_by" text null,
         "told_at" text null,
@@ -183,7 +183,7 @@ export class Monitor extends Migration {
         "hold_until", "message", "vals", "limits", "ms", "changes", "flapping", "unreachable", "known", "span_from")
       select "client_id", "device_id", "check_name", "instance", "status", 'healthy', 0, max("at"), max("at"),
         strftime('%Y-%m-%dT%H:%M:%fZ', max("at"), '+15 minutes'), "message",
-        case when "unit" is null then '[]' else json_array(json_object('name', "check_name", 'value', "value", 'unit', "unit")) end,
+        case when "unit" is null then '[]' else json_array(json_object('name', ${valueName('')}, 'value', "value", 'unit', "unit")) end,
         case when "warning" is null then null else json_object('warning', "warning", 'critical', "critical") end,
         0, 0, 0, 0, count(nullif("status", 'unknown')) > 0, ${ms('max("at")')}
       from "check_results" group by "device_id", "check_name", "instance"
@@ -200,13 +200,14 @@ export class Monitor extends Migration {
     this.addSql(`delete from "state_spans" where "until_ms" <= "from_ms"`);
     this.addSql(`
       insert into "check_runs" ("job_id", "part", "client_id", "at", "data")
-      select r."job_id", 0, r."client_id", min(${ms('r."at"')}),
+      select r."job_id", 0, r."client_id", r."began",
         cast(json_group_array(json_array(s."id", r."status", r."message",
-          case when r."unit" is null then json_array() else json_array(json_array(r."check_name", r."value", r."unit")) end,
+          case when r."unit" is null then json_array()
+            else json_array(json_array(${valueName('r.')}, r."value", r."unit")) end,
           case when r."warning" is null then null else json_object('warning', r."warning", 'critical', r."critical") end,
-          ${ms('r."at"')} - (select min(${ms('f."at"')}) from "check_results" f where f."job_id" = r."job_id"), 0,
+          ${ms('r."at"')} - r."began", 0,
           case when r."warning" is null then r."status" end)) as blob)
-      from "check_results" r
+      from (select *, min(${ms('"at"')}) over (partition by "job_id") as "began" from "check_results") r
       join "check_states" s on s."device_id" = r."device_id" and s."check_name" = r."check_name" and s."instance" = r."instance"
       group by r."job_id"
     `);
@@ -217,4 +218,10 @@ export class Monitor extends Migration {
 /** SQL for a time as ms since the epoch. */
 function ms(at: string): string {
   return `cast(round((julianday(${at}) - 2440587.5) * 86400000) as integer)`;
+}
+
+/** SQL for the name that the main value of a check has now. */
+function valueName(table: string): string {
+  return `case ${table}"check_name" when 'cpu' then 'usage' when 'network' then 'latency'
+    when 'services' then case ${table}"instance" when 'expected' then 'down' else 'failed' end else 'used' end`;
 }

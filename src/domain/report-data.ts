@@ -164,7 +164,7 @@ export async function buildReportData(
     latest,
     valuesInPeriod: grid.series.reduce((sum, s) => sum + s.count.reduce((a, b) => a + b, 0), 0),
     known: timelines.some(({ spans }) => spans.some((s) => s.state !== 'unknown')),
-    series: seriesOf(grid, timelines, nameOf),
+    series: seriesOf(grid, timelines, nameOf, to),
     incidents: incidentsOf(timelines, nameOf),
     availability: {
       overall: summarizeAvailability(
@@ -250,9 +250,9 @@ function latestOf(
   });
 }
 
-/** Rolled-up values have about seven digits; what follows is noise. */
+/** Finer than this nobody reads it. */
 function rounded(value: number): number {
-  return Number(value.toPrecision(6));
+  return Math.round(value * 100) / 100;
 }
 
 function limitsOf(thing: StateRow): { warning: number | null; critical: number | null } {
@@ -262,10 +262,15 @@ function limitsOf(thing: StateRow): { warning: number | null; critical: number |
 }
 
 /** The main value of each thing over the period. */
-function seriesOf(grid: Grid, timelines: readonly Timeline[], names: ReadonlyMap<string, string>): Series[] {
+function seriesOf(
+  grid: Grid,
+  timelines: readonly Timeline[],
+  names: ReadonlyMap<string, string>,
+  end: number,
+): Series[] {
   const byState = Map.groupBy(grid.series, (series) => series.stateId);
   return timelines.flatMap(({ thing, spans }): Series[] => {
-    const [main] = JSON.parse(thing.vals) as { name: string }[];
+    const [main] = JSON.parse(thing.vals) as { name: string; value: number | null }[];
     const all = byState.get(thing.id) ?? [];
     const series = all.find((s) => s.value === main?.name) ?? all[0];
     if (!series || series.unit === null) return [];
@@ -287,7 +292,7 @@ function seriesOf(grid: Grid, timelines: readonly Timeline[], names: ReadonlyMap
         unit: series.unit,
         ...limitsOf(thing),
         points: trimmed(points),
-        latest: rounded(series.avg[last] ?? 0),
+        latest: rounded((Date.parse(thing.at) < end ? main?.value : null) ?? series.avg[last] ?? 0),
         min: rounded(Math.min(...filled.map((i) => series.min[i] ?? 0))),
         max: rounded(Math.max(...filled.map((i) => series.max[i] ?? 0))),
         average: rounded(

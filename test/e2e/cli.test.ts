@@ -66,6 +66,20 @@ describe('clients and devices', () => {
     expect((await cli(['device', 'list', '--json'], { home })).json()).toEqual([]);
   });
 
+  test('keep what an update of their metadata does not name', async () => {
+    const home = await withClient();
+    const update = (metadata: object) =>
+      cli(['client', 'update', 'acme-corp', '--metadata', JSON.stringify(metadata), '--json'], { home });
+    await update({ slaTargetPercent: 99.5, floor: 3 });
+    await update({ thresholds: { disk: { warning: 80 } } });
+    expect((await update({ floor: null })).json()).toMatchObject({
+      metadata: { slaTargetPercent: 99.5, thresholds: { disk: { warning: 80 } } },
+    });
+    const wrong = await update({ thresholds: { disk: { warning: 96 } } });
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain('must not be above critical 95');
+  });
+
   test('are not touched by --dry-run, which says what would happen', async () => {
     const home = await withClient();
     const removal = (await cli(['client', 'remove', 'acme-corp', '--dry-run', '--json'], { home })).json();

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { action } from './context.ts';
-import { choices, jsonObject } from './options.ts';
+import { choices, jsonObject, mergedMetadata } from './options.ts';
 import type { Client } from '../../domain/client.ts';
 import type { Output } from './output.ts';
 import { when } from './output.ts';
@@ -27,7 +27,11 @@ function fields(command: Command): Command {
     .addOption(choices('--tier <tier>', 'service tier', 'tiers'))
     .option('--email <address>', 'contact address; an empty one removes it')
     .option('--timezone <zone>', 'IANA timezone, such as Europe/Berlin')
-    .option('--metadata <json>', 'a JSON object of your own', jsonObject);
+    .option(
+      '--metadata <json>',
+      'a JSON object: thresholds, businessHours, slaTargetPercent and your own; what is not named stays, null takes away',
+      jsonObject,
+    );
 }
 
 interface Fields {
@@ -40,14 +44,14 @@ interface Fields {
   metadata?: Record<string, unknown>;
 }
 
-function given({ name, tier, status, email, timezone, metadata }: Fields) {
+function given({ name, tier, status, email, timezone, metadata }: Fields, before: Record<string, unknown>) {
   return {
     ...(name !== undefined ? { name } : {}),
     ...(tier !== undefined ? { tier } : {}),
     ...(status !== undefined ? { status } : {}),
     ...(email !== undefined ? { contactEmail: email || null } : {}),
     ...(timezone !== undefined ? { timezone } : {}),
-    ...(metadata !== undefined ? { metadata } : {}),
+    ...(metadata !== undefined ? { metadata: mergedMetadata(before, metadata) } : {}),
   };
 }
 
@@ -91,7 +95,7 @@ export const register: Register = (program, lifecycle) => {
           await context.toolkit()
         ).clients.add({
           name: own.name ?? '',
-          ...given(own),
+          ...given(own, {}),
           ...(own.id ? { id: own.id } : {}),
         });
         context.output.data(added, () => show(context.output, added));
@@ -119,7 +123,9 @@ export const register: Register = (program, lifecycle) => {
       .addOption(choices('--status <status>', 'its status', 'clientStatuses')),
   ).action(
     action(lifecycle, async (context, [id], own: Fields) => {
-      const updated = await (await context.toolkit()).clients.update(String(id), given(own));
+      const toolkit = await context.toolkit();
+      const before = await toolkit.clients.get(String(id));
+      const updated = await toolkit.clients.update(before.id, given(own, before.metadata));
       context.output.data(updated, () => show(context.output, updated));
     }),
   );

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Device } from '../../domain/device.ts';
 import { action } from './context.ts';
-import { choices, collect, jsonObject } from './options.ts';
+import { choices, collect, jsonObject, mergedMetadata } from './options.ts';
 import { type Output, when } from './output.ts';
 import type { Register } from './program.ts';
 
@@ -32,13 +32,17 @@ function fields(command: Command): Command {
     .addOption(choices('--type <type>', 'what it is', 'deviceTypes'))
     .option('--rmm-id <id>', 'its id in the RMM; an empty one removes it')
     .option('--service <name>', 'a service that must run there; may be given several times', collect)
-    .option('--metadata <json>', 'a JSON object of your own', jsonObject);
+    .option(
+      '--metadata <json>',
+      'a JSON object: address, checks, thresholds, dependsOn and your own; what is not named stays, null takes away',
+      jsonObject,
+    );
 }
 
 function given(own: Fields, before: Device['metadata']) {
   const metadata =
     own.metadata !== undefined || own.service !== undefined
-      ? { ...before, ...own.metadata, ...(own.service ? { services: own.service } : {}) }
+      ? mergedMetadata(before, { ...own.metadata, ...(own.service ? { services: own.service } : {}) })
       : undefined;
   return {
     ...(own.type !== undefined ? { type: own.type } : {}),

@@ -61,6 +61,14 @@ export function parseJsonObject(text: string, what: string): Record<string, unkn
   }
 }
 
+/** An object with changes laid over it: what is not named stays, and null takes away. */
+export function mergedMetadata(
+  before: Record<string, unknown>,
+  changes: Record<string, unknown>,
+): Record<string, unknown> {
+  return Object.fromEntries(Object.entries({ ...before, ...changes }).filter(([, value]) => value !== null));
+}
+
 /** 0 or more. */
 export function wholeNumber(text: string): number {
   return text === '0' ? 0 : positiveInteger(text);

@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-
 export interface Ran {
   /** null where a signal ended it. */
   code: number | null;
@@ -23,11 +21,12 @@ const lingerMs = 300;
  * Runs a program without a shell, in a process group of its own that is ended with it, so that nothing it started stays
  * behind. Rejects when it can't be started or the signal is aborted.
  */
-export function runCommand(
+export async function runCommand(
   file: string,
   args: readonly string[],
   { signal, maxBytes = 1_048_576 }: CommandOptions,
 ): Promise<Ran> {
+  const { spawn } = await import('node:child_process');
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const grouped = process.platform !== 'win32';

@@ -1,4 +1,3 @@
-import { Resolver } from 'node:dns/promises';
 import { z } from 'zod';
 import { defineCheck } from '../../domain/check/check-type.ts';
 import { hostSchema, reasonOf, tenths, timeoutSchema } from './probe.ts';
@@ -43,6 +42,7 @@ export const dns = defineCheck({
   timeoutMs: ({ timeoutSeconds }) => timeoutSeconds * 1000 + 1000,
   async measure(_device, { name, type, expect, server, timeoutSeconds }, { signal }) {
     const instance = `${name} ${type}${server ? ` @${server}` : ''}`;
+    const { Resolver } = await import('node:dns/promises');
     const resolver = new Resolver({ timeout: Math.round(timeoutSeconds * 1000), tries: 1 });
     if (server) resolver.setServers([server]);
     const limit = AbortSignal.timeout(timeoutSeconds * 1000);

@@ -1,5 +1,4 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { z } from 'zod';
 import { defineCheck, type Finding, type MeasureContext } from '../../domain/check/check-type.ts';
@@ -37,7 +36,7 @@ type Settings = z.infer<typeof settings>;
 
 async function ask(url: URL, wish: Settings, around: MeasureContext): Promise<IncomingMessage> {
   assertAllowed(url.hostname, around);
-  const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  const { request: send } = await (url.protocol === 'https:' ? import('node:https') : import('node:http'));
   const request = send(url, {
     method: wish.method,
     lookup: guardedLookup(around),

@@ -1,4 +1,3 @@
-import { Resolver } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { z } from 'zod';
@@ -54,6 +53,7 @@ async function gatewayAddress(): Promise<string | undefined> {
 
 /** Whether a name can be resolved with the system's own servers. */
 async function resolutionFinding(name: string): Promise<Finding> {
+  const { Resolver } = await import('node:dns/promises');
   const resolver = new Resolver({ timeout: resolveMs, tries: 1 });
   const began = performance.now();
   try {

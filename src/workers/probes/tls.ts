@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { isIP } from 'node:net';
-import { connect as secure, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { z } from 'zod';
 import { defineCheck, type Finding } from '../../domain/check/check-type.ts';
 import { openSocket } from './connect.ts';
@@ -60,6 +60,7 @@ export const tls = defineCheck({
     });
     try {
       const { socket: plain } = await openSocket(host, port, { ...around, signal });
+      const { connect: secure } = await import('node:tls');
       // What is wrong with the certificate is the finding, so the handshake has to go through all the same.
       const opened = secure({
         socket: plain,

@@ -207,6 +207,11 @@ export interface Toolkit {
   close(deadlineMs?: number): Promise<void>;
 }
 
+interface RemovedAlertsOf {
+  clientId: string;
+  deviceId: string | null;
+}
+
 /** What has to be done again and again for the product itself. */
 const builtInSchedules: readonly ScheduleWish[] = [
   scheduleInputSchema.parse({ name: 'history-rollup', cron: '*/10 * * * *', jobType: 'history.rollup' }),
@@ -445,6 +450,41 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
     return thresholdLevels(monitorSettings(config), client);
   }
 
+  /** Removes something, and tells whoever knew of its alerts that they are over: they go with it. */
+  async function withAlerts<T>(
+    what: () => RemovedAlertsOf | Promise<RemovedAlertsOf>,
+    remove: () => Promise<T>,
+  ): Promise<T> {
+    const names = config.alerts.channels.map(({ name }) => name);
+    const of = names.length > 0 ? await what() : undefined;
+    const open = of ? storage.read.openAlertsAt(of.clientId, of.deviceId) : [];
+    if (open.length === 0) return remove();
+    const [{ alertNotify }, { toAlert }] = await Promise.all([
+      import('../jobs/alert-notify.ts'),
+      import('../domain/alert/alert.ts'),
+    ]);
+    const now = clock.now().toISOString();
+    const told = names.map((channel) => ({
+      channel,
+      removed: open
+        .filter((row) => storage.read.knowsOfAlert(row.id, channel))
+        .map((row) => ({
+          alert: { ...toAlert(row), state: 'resolved' as const, resolvedAt: now, resolvedBy: 'removed' },
+          clientName: storage.read.clientBrief(row.client_id)?.name ?? row.client_id,
+          deviceName: storage.read.deviceName(row.device_id) ?? row.device_id,
+        })),
+    }));
+    const done = await remove();
+    const running = await engine();
+    await storage.write((tx) => {
+      for (const wish of told.filter(({ removed }) => removed.length > 0)) {
+        running.insert(tx, alertNotify, wish, { ...submitted, serialKey: `alerts:${wish.channel}` });
+      }
+    });
+    running.relay.kick();
+    return done;
+  }
+
   function requireMail(): void {
     if (config.mail.host) return;
     throw new DomainError(
@@ -479,7 +519,11 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
         await assertClient(changes.tier ?? before.tier, changes.metadata);
         return updateClient(storage, who, id, changes);
       },
-      remove: (id) => removeClient(storage, who, id),
+      remove: (id) =>
+        withAlerts(
+          () => ({ clientId: id, deviceId: null }),
+          () => removeClient(storage, who, id),
+        ),
       onboardingSteps,
       async footprint(id) {
         await getClient(storage, id);
@@ -504,7 +548,11 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
         await assertSensible({ ...before, ...changes } as Device, before.clientId);
         return updateDevice(storage, who, id, changes);
       },
-      remove: (id) => removeDevice(storage, who, id),
+      remove: (id) =>
+        withAlerts(
+          async () => ({ clientId: (await getDevice(storage, id)).clientId, deviceId: id }),
+          () => removeDevice(storage, who, id),
+        ),
     },
     health: lazily(async () =>
       (await import('./facade/health.ts')).openHealth({ storage, clock, config, start }),

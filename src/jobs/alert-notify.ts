@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Severity, severities, toAlert } from '../domain/alert/alert.ts';
+import { alertSchema, type Severity, severities, toAlert } from '../domain/alert/alert.ts';
 import { type AlertItem, messageOf } from '../domain/alert/message.ts';
 import { alertEvents, type Tell } from '../domain/alert/settle.ts';
 import { type BusinessHours, businessHoursSchema } from '../domain/business-hours.ts';
@@ -10,7 +10,10 @@ import type { AlertRow } from '../domain/storage/alert-statements.ts';
 import type { Storage } from '../domain/storage/storage.ts';
 import { defineJob, type JobContext, type Outcome } from './engine/define.ts';
 
-const payload = z.strictObject({ channel: z.string() });
+/** An alert that went with the device or client it was about; nothing else tells of its end. */
+const removedSchema = z.object({ alert: alertSchema, clientName: z.string(), deviceName: z.string() });
+
+const payload = z.strictObject({ channel: z.string(), removed: z.array(removedSchema).default([]) });
 
 const result = z.object({ channel: z.string(), told: z.number(), response: z.string().nullable() });
 
@@ -40,11 +43,11 @@ export const alertNotify = defineJob(
 
 async function notify(
   context: JobContext,
-  { channel }: z.infer<typeof payload>,
+  { channel, removed }: z.infer<typeof payload>,
 ): Promise<Outcome<z.infer<typeof result>>> {
   const { storage, settings, ports, job, clock } = context;
   const notices = storage.read.noticesOf(job.id);
-  const items = notices.flatMap((notice): AlertItem[] => {
+  const standing = notices.flatMap((notice): AlertItem[] => {
     const row = storage.read.alert(notice.alert_id);
     if (!row) return [];
     const event = alertEvents.find((name) => name === notice.event) ?? 'opened';
@@ -52,6 +55,7 @@ async function notify(
     const client = storage.read.clientBrief(row.client_id)?.name ?? row.client_id;
     return [{ event, alert: toAlert(row), clientName: client, deviceName: device }];
   });
+  const items = [...standing, ...removed.map((item): AlertItem => ({ event: 'resolved', ...item }))];
   if (items.length === 0) return { result: { channel, told: 0, response: null } };
   context.progress(20, `telling ${channel} of ${items.length}`);
   const { response } = await ports.channels.send(
@@ -64,7 +68,7 @@ async function notify(
     record: (tx) => {
       const now = nowIso(clock);
       tx.endNotices(job.id, 'sent', now);
-      for (const { alert, event } of items) {
+      for (const { alert, event } of standing) {
         tx.addAlertEvent(alert.id, { at: now, what: 'told', who: channel, note: event });
       }
     },

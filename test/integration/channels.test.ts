@@ -285,6 +285,21 @@ describe('what comes up is told', () => {
     expect(posted).toHaveLength(0);
   });
 
+  test('to whoever knows of it, when its device or client is removed and its alert with it', async () => {
+    const { url, posted } = await inbox();
+    const m = await withChannels([hook('team', url)]);
+    await m.run(99, 2);
+    m.pass(1);
+    await m.watch();
+    const [first] = await m.toolkit.alerts.list();
+    await m.toolkit.devices.remove(first?.deviceId ?? '');
+    await m.watch();
+    expect(told(posted[1])).toMatchObject([{ event: 'resolved' }]);
+    await m.toolkit.clients.remove('acme');
+    await m.watch();
+    expect(told(posted[2])).toMatchObject([{ event: 'resolved' }]);
+  });
+
   test('again while nobody takes it up, and to others after a while', async () => {
     const team = await inbox();
     const boss = await inbox();

@@ -125,6 +125,14 @@ export function alertStatements(sql: Prepare) {
       ).all({ clientId, from, to }) as AlertRow[];
     },
 
+    /** Alerts of a client, or of one of its devices, that are not resolved. */
+    openAlertsAt(clientId: string, deviceId: string | null): AlertRow[] {
+      return sql(
+        `select ${alertColumns} from alerts
+         where client_id = @clientId and (@deviceId is null or device_id = @deviceId) and open_key is not null`,
+      ).all({ clientId, deviceId }) as AlertRow[];
+    },
+
     /** Alerts of a client about one check that are not resolved. */
     openAlertsOf(clientId: string, check: string): AlertRow[] {
       return sql(

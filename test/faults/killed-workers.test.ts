@@ -152,7 +152,10 @@ faultTest('killedSubmitters', { short: 90_000, full: 300_000 }, async ({ chance,
   const kills = full ? 50 : 6;
   for (let n = 0; n < kills; n += 1) {
     const script = join(import.meta.dirname, 'support/submitter.ts');
+    const before = history.all('ack').length;
     const submitter = await startProcess(script, [home, history.file]);
+    // Every other one has got as far as being acknowledged, however slow the machine is.
+    if (n % 2 === 0) await until('a job is acknowledged', () => history.all('ack').length > before);
     await new Promise((resolve) => setTimeout(resolve, 20 + chance.below(150)));
     await killed(submitter);
   }
@@ -165,7 +168,7 @@ faultTest('killedSubmitters', { short: 90_000, full: 300_000 }, async ({ chance,
   figures['accepted, but killed before the acknowledgement'] = jobs().length - acknowledged.length;
   figures['lost'] = acknowledged.filter((id) => !counts.has(id)).length;
   figures['handed over twice with effect'] = [...counts.values()].filter((count) => count > 1).length;
-  expect(acknowledged.length).toBeGreaterThan(kills);
+  expect(acknowledged.length).toBeGreaterThanOrEqual(kills / 2);
   expect(figures).toMatchObject({ lost: 0, 'handed over twice with effect': 0 });
   expect(counts.size).toBe(jobs().length);
 });

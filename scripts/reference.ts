@@ -57,7 +57,7 @@ function commands(command: Command, path: string): string[] {
       ? 'required'
       : o.defaultValue === undefined || o.negate
         ? ''
-        : `\`${String(o.defaultValue)}\``,
+        : `\`${o.defaultValueDescription ?? String(o.defaultValue)}\``,
   ]);
   return [
     `### \`${[path, ...words].join(' ')}\``,
@@ -70,7 +70,8 @@ function settings(schema: JsonSchema, path: string[] = []): string[][] {
   return Object.entries(schema.properties ?? {}).flatMap(([key, value]) => {
     const here = [...path, key];
     if (value.properties) return settings(value, here);
-    const name = `MSP_${here.map((k) => k.replace(/[A-Z]/g, (l) => `_${l}`)).join('_')}`.toUpperCase();
+    const name =
+      `MSP_${here.map((k) => k.replace(/[A-Z]/g, (l) => `_${l}`).replaceAll('.', '_')).join('_')}`.toUpperCase();
     return [
       [`\`${here.join('.')}\``, typeOf(value), fallback(value), value.description ?? '', `\`${name}\``],
     ];

@@ -12,7 +12,7 @@ function iso(at: Temporal.ZonedDateTime): string {
 }
 
 /**
- * Reads `2026-10` (that month), `2026-10-05` (that day) or `last-30-days` (whole days up to the end of today) in
+ * Reads `2026-10` (that month), `2026-10-05` (that day), `2026-10-05..2026-10-18` (both days included) or `last-30-days` (whole days up to the end of today) in
  * the client's timezone, so that a month is as long there as the calendar says, DST included.
  *
  * Throws VALIDATION.
@@ -31,6 +31,14 @@ export function parsePeriod(text: string, timezone: string, now: Date): Period {
       const start = Temporal.PlainDate.from(`${text}-01`).toZonedDateTime(timezone);
       return { from: iso(start), to: iso(start.add({ months: 1 })) };
     }
+    const days = /^(\d{4}-\d{2}-\d{2})\.\.(\d{4}-\d{2}-\d{2})$/.exec(text);
+    if (days?.[1] && days[2] && days[1] <= days[2]) {
+      const [first, final] = [Temporal.PlainDate.from(days[1]), Temporal.PlainDate.from(days[2])];
+      return {
+        from: iso(first.toZonedDateTime(timezone)),
+        to: iso(final.add({ days: 1 }).toZonedDateTime(timezone)),
+      };
+    }
     if (/^\d{4}-\d{2}-\d{2}$/.test(text)) {
       const start = Temporal.PlainDate.from(text).toZonedDateTime(timezone);
       return { from: iso(start), to: iso(start.add({ days: 1 })) };
@@ -40,6 +48,6 @@ export function parsePeriod(text: string, timezone: string, now: Date): Period {
   }
   throw new DomainError('VALIDATION', `"${text}" is not a period.`, {
     details: { period: text },
-    hint: 'Give a month (2026-10), a day (2026-10-05) or last-30-days.',
+    hint: 'Give a month (2026-10), a day (2026-10-05), days (2026-10-05..2026-10-18) or last-30-days.',
   });
 }

@@ -116,6 +116,11 @@ function verdictsOf(thing: StateRow, spans: readonly Span[], until: number): Rep
   return found;
 }
 
+/** Whether a window is open; one that recurs is so only since it was planned. */
+function counts(window: MaintenanceWindow, at: number): boolean {
+  return (window.cron === null || Date.parse(window.createdAt) <= at) && isOpen(window, at);
+}
+
 function spanAt(spans: readonly Span[], at: number): Span | undefined {
   return spans.find((span) => span.from <= at && at < span.until);
 }
@@ -150,7 +155,7 @@ function replay(
       open = undefined;
     } else if (open) {
       if (isWorse(severity, open.severity)) open.severity = severity;
-    } else if (!unreachable && !windows.some((window) => isOpen(window, result.at))) {
+    } else if (!unreachable && !windows.some((window) => counts(window, result.at))) {
       open = {
         ...place,
         instance: thing.instance || null,

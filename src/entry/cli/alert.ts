@@ -1,3 +1,4 @@
+import { Option } from 'commander';
 import type { Alert, AlertState, Severity } from '../../domain/alert/alert.ts';
 import type { Toolkit } from '../toolkit.ts';
 import { action } from './context.ts';
@@ -140,7 +141,9 @@ export const register: Register = (program, lifecycle) => {
   alert
     .command('simulate')
     .description('which alerts there would have been with other thresholds, from the stored history')
-    .option('--since <duration>', 'how far back, such as 7d', durationMs, 7 * 86_400_000)
+    .addOption(
+      new Option('--since <duration>', 'how far back').argParser(durationMs).default(7 * 86_400_000, '7d'),
+    )
     .option('--client-id <id>', 'only this client')
     .requiredOption(
       '--thresholds <file>',

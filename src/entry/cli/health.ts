@@ -373,7 +373,11 @@ export const register: Register = (program, lifecycle) => {
     .command('availability')
     .description('up, down, unreachable, maintenance and no data over a period')
     .argument('<id>', 'the client')
-    .option('--period <period>', 'such as 2026-10, 2026-10-05 or last-30-days', 'last-30-days')
+    .option(
+      '--period <period>',
+      'such as 2026-10, 2026-10-05, 2026-10-05..2026-10-18 or last-30-days',
+      'last-30-days',
+    )
     .action(
       action(lifecycle, async (context, [id], own: { period: string }) => {
         const found = await (await context.toolkit()).health.availability(String(id), own.period);

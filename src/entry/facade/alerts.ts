@@ -169,7 +169,8 @@ export function openAlerts({ storage, who, config }: Parts): Alerts {
       const from = to - sinceMs;
       const since = new Date(from).toISOString();
       const settings = monitorSettings(config);
-      const planned = maintenance.map((wish) => plannedWindow(wish, who));
+      // As if they had been planned all the while.
+      const planned = maintenance.map((wish) => ({ ...plannedWindow(wish, who), createdAt: since }));
       const total: Simulated & { actual: number } = { alerts: [], results: 0, coarse: 0, actual: 0 };
       for (const id of clientId ? [clientId] : storage.read.clientIds()) {
         const client = storage.read.clientBrief(id);

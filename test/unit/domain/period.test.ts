@@ -26,9 +26,22 @@ test('last-30-days are whole days up to the end of today', () => {
   expect(period).toEqual({ from: '2026-10-24T00:00:00.000Z', to: '2026-11-23T00:00:00.000Z' });
 });
 
-test.each(['2026-13', '2026-02-30', 'last-0-days', 'yesterday', '', '2026', '../etc'])(
-  '%j is refused',
-  (text) => {
-    expect(() => parsePeriod(text, 'UTC', now)).toThrow(expect.objectContaining({ code: 'VALIDATION' }));
-  },
-);
+test('days from one to another include both, over a change of the clocks', () => {
+  const period = parsePeriod('2026-10-24..2026-10-26', 'Europe/Berlin', now);
+  expect(period).toEqual({ from: '2026-10-23T22:00:00.000Z', to: '2026-10-26T23:00:00.000Z' });
+  expect(hours(period)).toBe(73);
+});
+
+test.each([
+  '2026-10-05..2026-10-04',
+  '2026-10-05..',
+  '2026-13',
+  '2026-02-30',
+  'last-0-days',
+  'yesterday',
+  '',
+  '2026',
+  '../etc',
+])('%j is refused', (text) => {
+  expect(() => parsePeriod(text, 'UTC', now)).toThrow(expect.objectContaining({ code: 'VALIDATION' }));
+});

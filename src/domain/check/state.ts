@@ -104,8 +104,3 @@ export function advance(before: Standing | undefined, result: Outcome, policy: S
     flappingEnded: wasFlapping && !flapping,
   };
 }
-
-/** How a thing stands at `now`: what was measured too long ago is unknown. */
-export function statusAt(standing: Pick<Standing, 'status' | 'holdUntil'>, now: string): Status {
-  return standing.holdUntil < now ? 'unknown' : standing.status;
-}

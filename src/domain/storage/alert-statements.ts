@@ -219,14 +219,5 @@ export function alertStatements(sql: Prepare) {
          where job_id = @jobId and state in ('taken', 'failed')`,
       ).run({ jobId, state, now });
     },
-
-    /** Jobs that carry notices of an alert, with what became of those. */
-    noticesAbout(
-      alertId: string,
-    ): { channel: string; event: string; state: string; sent_at: string | null }[] {
-      return sql('select channel, event, state, sent_at from notices where alert_id = ? order by id').all(
-        alertId,
-      ) as { channel: string; event: string; state: string; sent_at: string | null }[];
-    },
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../../../src/domain/check/check.ts';
-import { advance, flappingValue, type Standing, statusAt } from '../../../../src/domain/check/state.ts';
+import { advance, flappingValue, type Standing } from '../../../../src/domain/check/state.ts';
 
 const policy = { attempts: 3, flapping: { startsAbove: 30, endsAtOrBelow: 25 } };
 const at = (n: number) => new Date(Date.UTC(2026, 0, 1, 0, 5 * n)).toISOString();
@@ -96,13 +96,6 @@ describe('flapping', () => {
   test('a thing that stays bad does not flap', () => {
     expect(after(Array.from({ length: 30 }, (): Status => 'critical')).some((s) => s.flapping)).toBe(false);
   });
-});
-
-test('a result that is too old is unknown', () => {
-  const [standing] = after(['healthy']);
-  if (!standing) throw new Error('no standing');
-  expect(statusAt(standing, at(3))).toBe('healthy');
-  expect(statusAt(standing, at(4))).toBe('unknown');
 });
 
 test('a gap before a result is told, though the status is the same', () => {
